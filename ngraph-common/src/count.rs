@@ -1,0 +1,47 @@
+//! The kernel side's counters: one row a hook, one column an outcome.
+//!
+//! Every run of a hook is counted once as seen and once as what became of it, so that
+//! `SEEN = FILTERED + SUBMITTED + RING_FULL + MAP_FULL` holds for each hook at rest.
+
+use crate::event::hook;
+
+/// The hook ran.
+pub const SEEN: u32 = 0;
+/// There was nothing to report: another protocol or namespace, a state change that means
+/// nothing to us, a connection that another hook has reported.
+pub const FILTERED: u32 = 1;
+/// An event went into the ring buffer.
+pub const SUBMITTED: u32 = 2;
+/// An event was lost: the ring buffer had no room.
+pub const RING_FULL: u32 = 3;
+/// A connection got no identity: the socket map had no room.
+pub const MAP_FULL: u32 = 4;
+/// How many columns there are.
+pub const COLUMNS: u32 = 5;
+
+/// How many counters there are.
+pub const ENTRIES: u32 = hook::COUNT * COLUMNS;
+
+/// Where the counter of `hook` and `column` lies.
+#[inline(always)]
+pub const fn index(hook: u8, column: u32) -> u32 {
+    hook as u32 * COLUMNS + column
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_hook_and_outcome_has_a_counter_of_its_own() {
+        let mut seen = [false; ENTRIES as usize];
+        for hook in 0..hook::COUNT as u8 {
+            for column in 0..COLUMNS {
+                let at = index(hook, column) as usize;
+                assert!(!seen[at], "{hook} {column} shares its counter");
+                seen[at] = true;
+            }
+        }
+        assert!(seen.iter().all(|&seen| seen));
+    }
+}

@@ -1,0 +1,33 @@
+//! Names by which the user side finds the kernel side's programs, maps and globals.
+
+/// Ring buffer of [`crate::event::FlowEvent`].
+pub const EVENTS: &str = "EVENTS";
+/// Connections by socket address.
+pub const SOCKS: &str = "SOCKS";
+/// Per-CPU counters, see [`crate::count`].
+pub const COUNTERS: &str = "COUNTERS";
+
+/// Programs, by [`crate::event::hook`].
+pub const PROGRAMS: [&str; crate::event::hook::COUNT as usize] =
+    ["inet_sock_set_state", "tcp_connect", "inet_csk_accept", "security_sock_graft"];
+
+/// `u32`: offset of `inum` in `struct net`.
+pub const NET_INUM: &str = "NET_INUM";
+/// `u32`: offset of `sk_protocol` in `struct sock`.
+pub const SK_PROTOCOL: &str = "SK_PROTOCOL";
+/// `u32`: offset of `sk_err` in `struct sock`.
+pub const SK_ERR: &str = "SK_ERR";
+/// `u32`: offset of `inet_sport` in `struct inet_sock`.
+pub const INET_SPORT: &str = "INET_SPORT";
+/// Value of an offset that this kernel's BTF doesn't tell.
+pub const ABSENT: u32 = u32::MAX;
+
+/// `u64`: the one namespace to report, as in [`crate::event::FlowEvent::netns`]; 0: all.
+pub const ONLY_NETNS: &str = "ONLY_NETNS";
+/// `u32`: 1 where the raw tracepoint speaks for a connection's life, 0 where the probes
+/// stand alone.
+pub const STATES_SPEAK: &str = "STATES_SPEAK";
+/// `u32`: 1 where the probe of `security_sock_graft` follows that of `inet_csk_accept`.
+pub const GRAFT_FOLLOWS: &str = "GRAFT_FOLLOWS";
+/// `u32`: size of [`EVENTS`] in bytes.
+pub const RING_BYTES: &str = "RING_BYTES";

@@ -1,0 +1,67 @@
+//! The head of the kernel's `struct sock`, as it lies on every kernel we run on.
+
+use core::mem::{offset_of, size_of};
+
+/// The first 96 bytes of `struct sock_common`, which every `struct sock` begins with.
+///
+/// They lie alike from Linux 5.8 to 7.2, on x86_64 and aarch64, where CONFIG_NET_NS and
+/// CONFIG_IPV6 are set; the user side compares [`FIELDS`] with the running kernel's BTF
+/// before it trusts them.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h#L150-L230>
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SockCommon {
+    /// IPv4 address of the other end, network order.
+    pub daddr: [u8; 4],
+    /// Own IPv4 address, network order.
+    pub rcv_saddr: [u8; 4],
+    /// Hash of the lookup tables.
+    pub hash: u32,
+    /// Port of the other end, network order.
+    pub dport: [u8; 2],
+    /// Own port, host order; 0 once it is given back.
+    pub num: u16,
+    /// Address family.
+    pub family: u16,
+    /// TCP state.
+    pub state: u8,
+    /// Reuse bits.
+    pub reuse: u8,
+    /// Interface the socket is bound to.
+    pub bound_dev_if: i32,
+    /// Links of the bind table.
+    pub bind_node: [u64; 2],
+    /// Address of the `struct proto`.
+    pub prot: u64,
+    /// Address of the `struct net`.
+    pub net: u64,
+    /// IPv6 address of the other end.
+    pub v6_daddr: [u8; 16],
+    /// Own IPv6 address.
+    pub v6_rcv_saddr: [u8; 16],
+    /// Socket cookie; 0 until somebody asks for it.
+    pub cookie: u64,
+}
+
+/// Fields that are relied on: their path in the kernel's `struct sock_common`, and where
+/// [`SockCommon`] has them.
+pub const FIELDS: [(&str, usize); 8] = [
+    ("skc_daddr", offset_of!(SockCommon, daddr)),
+    ("skc_rcv_saddr", offset_of!(SockCommon, rcv_saddr)),
+    ("skc_dport", offset_of!(SockCommon, dport)),
+    ("skc_num", offset_of!(SockCommon, num)),
+    ("skc_family", offset_of!(SockCommon, family)),
+    ("skc_net", offset_of!(SockCommon, net)),
+    ("skc_v6_daddr", offset_of!(SockCommon, v6_daddr)),
+    ("skc_v6_rcv_saddr", offset_of!(SockCommon, v6_rcv_saddr)),
+];
+
+const _: () = {
+    assert!(size_of::<SockCommon>() == 96);
+    assert!(offset_of!(SockCommon, dport) == 12);
+    assert!(offset_of!(SockCommon, num) == 14);
+    assert!(offset_of!(SockCommon, family) == 16);
+    assert!(offset_of!(SockCommon, net) == 48);
+    assert!(offset_of!(SockCommon, v6_daddr) == 56);
+    assert!(offset_of!(SockCommon, v6_rcv_saddr) == 72);
+};

@@ -1,0 +1,113 @@
+//! Fills, submits and counts: the one way from a hook to the user side.
+
+use core::arch::asm;
+
+use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_log_ebpf::debug;
+use ngraph_common::{
+    count,
+    event::{FlowEvent, kind},
+};
+
+use crate::{
+    maps::{COUNTERS, EVENTS, Entry, RING_BYTES},
+    owner::now_ns,
+    sock::{Flow, SockAddress},
+};
+
+/// What became of one run of a hook.
+pub enum Outcome {
+    Filtered,
+    Submitted,
+    RingFull,
+    MapFull,
+}
+
+/// Runs a hook's work and counts it, once as seen and once as what became of it.
+#[inline(always)]
+pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
+    count(hook, count::SEEN);
+    let column = match work() {
+        Outcome::Filtered => count::FILTERED,
+        Outcome::Submitted => count::SUBMITTED,
+        Outcome::RingFull => count::RING_FULL,
+        Outcome::MapFull => count::MAP_FULL,
+    };
+    count(hook, column);
+    0
+}
+
+/// Tells the user side what a hook saw of a connection.
+#[inline(always)]
+pub fn emit(
+    hook: u8,
+    kind: u8,
+    sock: SockAddress,
+    entry: &Entry,
+    flow: Option<&Flow>,
+    error: u32,
+) -> Outcome {
+    let Some(mut record) = EVENTS.reserve::<FlowEvent>(0) else {
+        return Outcome::RingFull;
+    };
+    // Filled in place: a copy on the stack doesn't fit beside what the hooks keep there.
+    let event = record.as_mut_ptr();
+    // SAFETY: the ring handed out room for one event, aligned to 8; zero is a value of it.
+    let event = unsafe {
+        event.write_bytes(0, 1);
+        &mut *event
+    };
+    event.sock = sock;
+    event.opened_ns = entry.opened_ns;
+    event.at_ns = now_ns();
+    event.cgroup = entry.cgroup;
+    event.tgid = (entry.task >> 32) as u32;
+    event.comm = entry.comm;
+    event.kind = kind;
+    event.hook = hook;
+    event.role = entry.role();
+    event.error = error;
+    if let Some(flow) = flow {
+        flow.write_to(event);
+    }
+    debug!((), "hook {} kind {} sock {:x}", hook, kind, sock);
+    record.submit(wakeup());
+    Outcome::Submitted
+}
+
+/// A connection that is over needs no more than its identity.
+#[inline(always)]
+pub fn emit_close(hook: u8, sock: SockAddress, entry: &Entry) -> Outcome {
+    emit(hook, kind::CLOSE, sock, entry, None, 0)
+}
+
+/// How many records wide the mark at half of the ring is: wide enough that no processor
+/// steps over it, narrow enough that a slow reader isn't woken for every event behind it.
+const MARK: u64 = 32 * size_of::<FlowEvent>() as u64;
+
+/// The user side drains on a timer, since a wake-up costs twenty times the event itself;
+/// it is woken only where the ring passes half full.
+#[inline(always)]
+fn wakeup() -> u64 {
+    let waiting = EVENTS.query(BPF_RB_AVAIL_DATA.into());
+    let half = u64::from(RING_BYTES.load() / 2);
+    if waiting >= half && waiting < half + MARK {
+        BPF_RB_FORCE_WAKEUP.into()
+    } else {
+        BPF_RB_NO_WAKEUP.into()
+    }
+}
+
+#[inline(always)]
+fn count(hook: u8, column: u32) {
+    let Some(counter) = COUNTERS.get_ptr_mut(count::index(hook, column)) else {
+        return;
+    };
+    // Atomic although each processor has its own: a hook in an interrupt may nest in one
+    // in a task, and newer kernels preempt probes. An instruction of its own, since core has
+    // no fetch_add for this target, and one that fetches needs Linux 5.12.
+    // SAFETY: the map's value is an aligned u64 that lives as long as the program.
+    unsafe {
+        asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1u64);
+    }
+}

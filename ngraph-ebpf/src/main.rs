@@ -1,0 +1,72 @@
+//! The kernel side's attach points, and nothing else: each calls what does the work, and
+//! one place turns what became of it into a count.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+
+#[cfg_attr(
+    not(target_arch = "bpf"),
+    expect(dead_code, reason = "on the host only its tests use it")
+)]
+mod decide;
+
+#[cfg(target_arch = "bpf")]
+mod emit;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod owner;
+#[cfg(target_arch = "bpf")]
+mod probes;
+#[cfg(target_arch = "bpf")]
+mod sock;
+#[cfg(target_arch = "bpf")]
+mod states;
+
+#[cfg(target_arch = "bpf")]
+mod hooks {
+    use aya_ebpf::{
+        macros::{kprobe, kretprobe, raw_tracepoint},
+        programs::{ProbeContext, RawTracePointContext, RetProbeContext},
+    };
+    use ngraph_common::event::hook;
+
+    use crate::{emit::counted, probes, states};
+
+    /// Arguments: socket, old state, new state.
+    #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+    fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
+        counted(hook::SET_STATE, || states::changed(ctx.arg(0), ctx.arg(1), ctx.arg(2)))
+    }
+
+    /// Argument: the connecting socket.
+    #[kprobe]
+    fn tcp_connect(ctx: ProbeContext) -> u32 {
+        counted(hook::TCP_CONNECT, || probes::connecting(ctx.arg(0))) as u32
+    }
+
+    /// Returns the accepted socket.
+    #[kretprobe]
+    fn inet_csk_accept(ctx: RetProbeContext) -> u32 {
+        counted(hook::CSK_ACCEPT, || probes::taken(ctx.ret())) as u32
+    }
+
+    /// Argument: the accepted socket.
+    #[kprobe]
+    fn security_sock_graft(ctx: ProbeContext) -> u32 {
+        counted(hook::SOCK_GRAFT, || probes::grafted(ctx.arg(0))) as u32
+    }
+}
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The helpers that read kernel memory are for programs under a GPL-compatible license.
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,68 @@
+//! The maps, each with its story, and the globals that the loader sets.
+
+use aya_ebpf::{
+    Global,
+    macros::map,
+    maps::{HashMap, PerCpuArray, RingBuf},
+};
+use ngraph_common::{count, limits, names::ABSENT};
+
+/// One connection or attempt: its identity, and who owns it.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Entry {
+    /// When it was first seen, boot time in nanoseconds: with the socket's address this is
+    /// the connection's identity.
+    pub opened_ns: u64,
+    /// Process and thread id of its task; 0: not known.
+    pub task: u64,
+    /// Control group of its task.
+    pub cgroup: u64,
+    /// Command name of its task.
+    pub comm: [u8; 16],
+    /// 1 once the handshake is complete.
+    pub is_open: u32,
+    /// One of `event::role`.
+    pub role: u32,
+}
+
+/// Connections by the address of their `struct sock`, so that all hooks speak of the same
+/// connection and a socket used again is a new one.
+///
+/// With the raw tracepoint: inserted at CLOSE -> SYN_SENT (outbound) and at SYN_RECV ->
+/// ESTABLISHED (inbound), removed at any -> CLOSE, read and given its owner by the probes.
+/// With the probes alone: inserted when `inet_csk_accept` returns, removed by
+/// `security_sock_graft` right after it in the same task.
+/// When it is full, a connection gets no identity: counted as MAP_FULL, and a snapshot
+/// finds it. Not an LRU map, which would drop live connections without a word; made at
+/// once, since allocating in a hook isn't safe before Linux 6.1. The loader sets its size.
+#[map]
+pub static SOCKS: HashMap<u64, Entry> = HashMap::with_max_entries(1 << 14, 0);
+
+/// What happened, for the user side: filled by `emit`, drained on a timer.
+/// When it is full, the event is lost and counted as RING_FULL. The loader sets its size.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(limits::RING_BYTES, 0);
+
+/// How often each hook ran and what became of it, see `ngraph_common::count`.
+/// Written by `emit`, read by the user side before each file.
+#[map]
+pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(count::ENTRIES, 0);
+
+// The names of `ngraph_common::names`.
+#[unsafe(no_mangle)]
+pub static NET_INUM: Global<u32> = Global::new(ABSENT);
+#[unsafe(no_mangle)]
+pub static SK_PROTOCOL: Global<u32> = Global::new(ABSENT);
+#[unsafe(no_mangle)]
+pub static SK_ERR: Global<u32> = Global::new(ABSENT);
+#[unsafe(no_mangle)]
+pub static INET_SPORT: Global<u32> = Global::new(ABSENT);
+#[unsafe(no_mangle)]
+pub static ONLY_NETNS: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static STATES_SPEAK: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static GRAFT_FOLLOWS: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+pub static RING_BYTES: Global<u32> = Global::new(limits::RING_BYTES);

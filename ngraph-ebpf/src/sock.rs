@@ -1,0 +1,96 @@
+//! The one place that reads kernel memory: a socket's addresses, namespace, protocol, error.
+
+use aya_ebpf::helpers::bpf_probe_read_kernel;
+use ngraph_common::{event::FlowEvent, names::ABSENT, sock_common::SockCommon};
+
+use crate::maps::{INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL};
+
+/// Address of a kernel `struct sock`, as a hook was handed it.
+pub type SockAddress = u64;
+
+/// What a socket says of its connection.
+pub struct Flow {
+    head: SockCommon,
+    netns: u64,
+    local_port: u16,
+}
+
+impl Flow {
+    /// Writes namespace, addresses and ports into the record, in its notation.
+    #[inline(always)]
+    pub fn write_to(&self, event: &mut FlowEvent) {
+        let head = &self.head;
+        event.netns = self.netns;
+        event.local_port = self.local_port;
+        event.peer_port = u16::from_be_bytes(head.dport);
+        // A v6 socket may have rubbish in the v4 fields, so only a v4 one is asked for them.
+        if head.family == AF_INET {
+            event.local = mapped_v6(head.rcv_saddr);
+            event.peer = mapped_v6(head.daddr);
+        } else {
+            event.local = head.v6_rcv_saddr;
+            event.peer = head.v6_daddr;
+        }
+    }
+}
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const IPPROTO_TCP: u16 = 6;
+
+/// Reads a socket's flow; `None` where it isn't TCP or not of a namespace that is wanted.
+///
+/// The address family and the protocol are looked at first: `security_sock_graft` sees
+/// AF_UNIX sockets too, and the state changes of MPTCP's own socket (protocol 262) would
+/// count each of its connections twice. The `struct proto` would not do: kTLS and sockmap
+/// replace it.
+#[inline(always)]
+pub fn wanted_flow(sock: SockAddress) -> Option<Flow> {
+    let head: SockCommon = read(sock, 0)?;
+    if head.family != AF_INET && head.family != AF_INET6 {
+        return None;
+    }
+    if let Some(protocol) = read_at::<u16>(sock, SK_PROTOCOL.load())
+        && protocol != IPPROTO_TCP
+    {
+        return None;
+    }
+    let netns = match NET_INUM.load() {
+        ABSENT => head.net,
+        offset => u64::from(read::<u32>(head.net, offset)?),
+    };
+    let only = ONLY_NETNS.load();
+    if only != 0 && only != netns {
+        return None;
+    }
+    let local_port = match head.num {
+        // Given back already, as always at CLOSE; struct inet_sock still has it.
+        0 => u16::from_be(read_at::<u16>(sock, INET_SPORT.load()).unwrap_or(0)),
+        port => port,
+    };
+    Some(Flow { head, netns, local_port })
+}
+
+/// The socket's pending error number; 0: none, or not to be read on this kernel.
+#[inline(always)]
+pub fn error(sock: SockAddress) -> u32 {
+    read_at::<i32>(sock, SK_ERR.load()).unwrap_or(0).unsigned_abs()
+}
+
+#[inline(always)]
+fn mapped_v6(v4: [u8; 4]) -> [u8; 16] {
+    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, v4[0], v4[1], v4[2], v4[3]]
+}
+
+/// Reads a field whose offset BTF told, if it did.
+#[inline(always)]
+fn read_at<T>(base: u64, offset: u32) -> Option<T> {
+    if offset == ABSENT { None } else { read(base, offset) }
+}
+
+#[inline(always)]
+fn read<T>(base: u64, offset: u32) -> Option<T> {
+    // SAFETY: the helper checks the address itself and fails on a bad one; every T read
+    // here is plain integers, for which any bytes are a value.
+    unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
+}

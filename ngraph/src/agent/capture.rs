@@ -1,0 +1,259 @@
+//! The ladder: tries the hooks that were asked for, keeps those that are proven, and says
+//! what it stands on.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, bail};
+use log::{Level, info, log, warn};
+use ngraph_common::event::{FlowEvent, hook};
+
+use super::selftest::{Expected, Loop, prove};
+use crate::{
+    config::{Capture, Config, Scope},
+    hooks::{HOOKS, HookSet},
+    kernel::{Plan, Tracer, offsets, offsets::Offsets, sock_entries},
+    observe::Reading,
+    snapshot::namespaces,
+};
+
+/// What the agent captures with.
+pub struct Captured {
+    /// The kernel side; none: snapshots alone.
+    pub tracer: Option<Tracer>,
+    /// The hooks that are attached and proven.
+    pub hooks: HookSet,
+    /// How its records are read.
+    pub reading: Reading,
+    /// Records that came meanwhile, without the agent's own.
+    pub backlog: Vec<FlowEvent>,
+    /// Records of the agent's own connections, which count as records and nothing else.
+    pub own: Vec<FlowEvent>,
+}
+
+impl Captured {
+    fn snapshots_alone() -> Self {
+        let reading = Reading { states_speak: false, alias: None };
+        Self {
+            tracer: None,
+            hooks: HookSet::default(),
+            reading,
+            backlog: Vec::new(),
+            own: Vec::new(),
+        }
+    }
+}
+
+/// Attaches and proves the hooks that `config` asks for. One that the kernel refuses or
+/// that fails its proof is reported and left out; the rest is tried anew without it.
+///
+/// # Errors
+/// Where a way was asked for by name and this machine can't go it. `auto` falls back to
+/// snapshots and says so.
+pub fn open(config: &Config) -> Result<Captured> {
+    let mut hooks = HookSet::of(config.capture);
+    if hooks.is_empty() {
+        info!("capturing by /proc snapshots alone, as asked for");
+        return Ok(Captured::snapshots_alone());
+    }
+    let mut refused = Vec::new();
+    let known = known_offsets(Path::new(offsets::VMLINUX));
+    let captured = loop {
+        match attempt(config, hooks, known) {
+            Ok(Attempt::Proven(captured)) => break captured,
+            Ok(Attempt::Refused(hook, why)) => {
+                hooks = hooks.without(hook);
+                refused.push((hook, why));
+            }
+            Err(err) if config.capture == Capture::Auto => {
+                warn!(
+                    "no kernel hooks, falling back to /proc snapshots, which miss connections \
+                     that open and close between two: {err:#}"
+                );
+                return Ok(Captured::snapshots_alone());
+            }
+            Err(err) => return Err(err).with_context(|| way(config.capture)),
+        }
+        if !is_enough(config.capture, hooks) {
+            let why = reasons(&refused);
+            bail!("{}: {why} (--capture auto takes what there is)", way(config.capture));
+        }
+        if hooks.is_empty() {
+            break Captured::snapshots_alone();
+        }
+    };
+    report(&captured, &refused);
+    Ok(captured)
+}
+
+fn way(capture: Capture) -> &'static str {
+    match capture {
+        Capture::Kprobe => "capture by kprobes",
+        Capture::Tracepoint => "capture by the raw tracepoint",
+        Capture::Auto | Capture::Procfs => "capture",
+    }
+}
+
+fn is_enough(capture: Capture, hooks: HookSet) -> bool {
+    match capture {
+        Capture::Kprobe => hooks.sees_connects() && hooks.sees_accepts(),
+        Capture::Tracepoint => hooks.states_speak(),
+        Capture::Auto | Capture::Procfs => true,
+    }
+}
+
+fn report(captured: &Captured, refused: &[(u8, anyhow::Error)]) {
+    if !captured.hooks.is_empty() {
+        info!("capturing by {}, each proven by an own connection", captured.hooks);
+    }
+    if !refused.is_empty() {
+        // The raw tracepoint makes up for the probes, but not the other way round.
+        let level = if captured.hooks.states_speak() { Level::Info } else { Level::Warn };
+        log!(level, "without {}", reasons(refused));
+    }
+    if captured.hooks.is_empty() {
+        warn!("capturing by /proc snapshots alone, which miss what opens and closes between two");
+    }
+}
+
+/// Hooks by the reason they were left out for, since one reason often has several.
+fn reasons(refused: &[(u8, anyhow::Error)]) -> String {
+    let mut hooks: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (hook, why) in refused {
+        hooks.entry(format!("{why:#}")).or_default().push(HOOKS[usize::from(*hook)].name);
+    }
+    let each = hooks.iter().map(|(why, hooks)| format!("{}: {why}", hooks.join(", ")));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+enum Attempt {
+    Proven(Captured),
+    Refused(u8, anyhow::Error),
+}
+
+/// Hooks in the order in which they are attached and proven. The graft before the return of
+/// accept, since of the two only the first to see a connection reports it.
+const ORDER: [u8; hook::COUNT as usize] =
+    [hook::SET_STATE, hook::TCP_CONNECT, hook::SOCK_GRAFT, hook::CSK_ACCEPT];
+
+fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<Attempt> {
+    let own = namespaces::of_process(Path::new("/proc/self"))?;
+    let mut plan = Plan {
+        hooks,
+        offsets: known.unwrap_or(Offsets::UNKNOWN),
+        only_netns: (config.scope == Scope::Own).then_some(own.0.into()),
+        ring_bytes: config.ring_bytes,
+        sock_entries: sock_entries(),
+    };
+    let mut alias = None;
+    if known.is_none() {
+        // Without BTF a namespace is the address of its `struct net`. The agent's own is
+        // learned from its own connection; others can't be matched with /proc's numbers, so
+        // they are left to the snapshots.
+        plan.only_netns = None;
+        let address = match learn_netns(&plan)? {
+            Ok(address) => address,
+            Err(refused) => return Ok(refused),
+        };
+        plan.only_netns = Some(address);
+        alias = Some((address, own));
+    }
+    let mut tracer = Tracer::load(&plan)?;
+    let (mut backlog, mut own_events) = (Vec::new(), Vec::new());
+    let expected = expected(plan.only_netns.or(Some(own.0.into())))?;
+    for hook in ORDER.into_iter().filter(|&hook| hooks.has(hook)) {
+        match try_hook(&mut tracer, hook, &expected) {
+            Ok(mut seen) => {
+                backlog.append(&mut seen.others);
+                own_events.append(&mut seen.own);
+            }
+            Err(why) => return Ok(Attempt::Refused(hook, why)),
+        }
+    }
+    let reading = Reading { states_speak: hooks.states_speak(), alias };
+    Ok(Attempt::Proven(Captured { tracer: Some(tracer), hooks, reading, backlog, own: own_events }))
+}
+
+/// Where the fields that move are; `None`, and a warning of what that costs, where there is
+/// no BTF, or none to be believed.
+fn known_offsets(path: &Path) -> Option<Offsets> {
+    let why = match Offsets::read(path) {
+        Ok(Some(offsets)) => return Some(offsets),
+        Ok(None) => format!("the kernel has no BTF at {}", path.display()),
+        Err(err) => format!("can't use the kernel's BTF: {err:#}"),
+    };
+    warn!(
+        "{why}; other namespaces are seen by snapshots alone, MPTCP connections count twice, \
+         failures have no reason"
+    );
+    None
+}
+
+/// The address of the agent's own `struct net`.
+fn learn_netns(plan: &Plan) -> Result<Result<u64, Attempt>> {
+    let mut tracer = Tracer::load(plan)?;
+    let Some(hook) = ORDER.into_iter().find(|&hook| plan.hooks.has(hook)) else {
+        bail!("learn the own namespace: no hook to learn it by");
+    };
+    match try_hook(&mut tracer, hook, &expected(None)?) {
+        Ok(seen) => match seen.own.iter().find(|event| event.netns != 0) {
+            Some(event) => Ok(Ok(event.netns)),
+            None => bail!("learn the own namespace: no event of the own connection tells it"),
+        },
+        Err(why) => Ok(Err(Attempt::Refused(hook, why))),
+    }
+}
+
+/// Records that came while a hook was proven.
+struct Seen {
+    own: Vec<FlowEvent>,
+    others: Vec<FlowEvent>,
+}
+
+/// Attaches and proves one hook.
+fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> {
+    tracer.attach(hook)?;
+    let own = Loop::make().context("prove it by an own connection")?;
+    let mut events = Vec::new();
+    let proof = prove(hook, &own, expected, || {
+        let mut new = Vec::new();
+        tracer.drain(|event| new.extend(event.copied()));
+        events.extend_from_slice(&new);
+        new
+    });
+    proof.map_err(anyhow::Error::msg).context("prove it by an own connection")?;
+    // An end tells no addresses; its socket was the agent's own all the while.
+    let socks: HashSet<u64> =
+        events.iter().filter(|event| own.has(event)).map(|event| event.sock).collect();
+    let (own, others) = events.into_iter().partition(|event| socks.contains(&event.sock));
+    Ok(Seen { own, others })
+}
+
+/// What the agent's own connection looks like to a hook that tells the truth.
+fn expected(netns: Option<u64>) -> Result<Expected> {
+    // PROC_PID_INIT_INO: the kernel names tasks by their id in the first pid namespace.
+    // https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L41-L49
+    const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+    let link = fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
+    let is_first = link.to_string_lossy() == FIRST_PID_NAMESPACE;
+    let command = fs::read_to_string("/proc/thread-self/comm").context("read /proc/thread-self/comm")?;
+    Ok(Expected {
+        netns,
+        pid: is_first.then_some(std::process::id()),
+        command: command.trim_end_matches('\n').to_owned(),
+    })
+}
+
+/// For `doctor`: whether one hook can be attached and proven here.
+///
+/// # Errors
+/// Why not.
+pub fn try_alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<()> {
+    match attempt(config, HookSet::default().with(hook), known)? {
+        Attempt::Proven(_) => Ok(()),
+        Attempt::Refused(_, why) => Err(why),
+    }
+}

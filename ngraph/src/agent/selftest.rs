@@ -1,0 +1,227 @@
+//! Proves that a hook fires and tells the truth: the agent connects to itself on loopback
+//! and compares what the kernel side reports with what the sockets say.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use ngraph_common::event::{FlowEvent, hook, kind, role};
+
+use crate::flow::Address;
+
+/// How long a hook has to report: a thousand times what it takes.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A connection of the agent with itself, closed, and an attempt that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Loop {
+    client: SocketAddr,
+    server: SocketAddr,
+}
+
+/// What a true report says of its namespace and its owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The namespace as events name it; none: any, since it's to be learned.
+    pub netns: Option<u64>,
+    /// The agent's process id in the first pid namespace; none: the agent lives in another.
+    pub pid: Option<u32>,
+    /// The agent's command name.
+    pub command: String,
+}
+
+impl Loop {
+    /// Connects, accepts, closes, and connects once more where nobody listens.
+    ///
+    /// # Errors
+    /// Where loopback doesn't work: its interface may be down in a new namespace.
+    pub fn make() -> Result<Self> {
+        let context = "connect to 127.0.0.1 (is the loopback interface up?)";
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context(context)?;
+        let server = listener.local_addr().context(context)?;
+        let client = TcpStream::connect(server).context(context)?;
+        let (accepted, _) = listener.accept().context(context)?;
+        let made = Self { client: client.local_addr().context(context)?, server };
+        // The client first, so that the accepted socket closes whole and at once.
+        drop(client);
+        drop(accepted);
+        drop(listener);
+        match TcpStream::connect(server) {
+            Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => Ok(made),
+            Err(err) => Err(err).context(context),
+            Ok(_) => Ok(made),
+        }
+    }
+
+    /// Whether an event is of this connection or attempt, which nobody else's can be: the
+    /// listening port was the agent's alone.
+    pub fn has(&self, event: &FlowEvent) -> bool {
+        let port = self.server.port();
+        let loopback = Address::from(IpAddr::V4(Ipv4Addr::LOCALHOST)).0;
+        let is_own = event.local_port == port || event.peer_port == port;
+        is_own && event.local == loopback && event.peer == loopback
+    }
+}
+
+/// Waits until `drain` has brought what proves `hook`, or for as long as a hook has.
+///
+/// # Errors
+/// What is missing or wrong, in words.
+pub fn prove(
+    hook: u8,
+    own: &Loop,
+    expected: &Expected,
+    mut drain: impl FnMut() -> Vec<FlowEvent>,
+) -> Result<(), String> {
+    let start = Instant::now();
+    let mut events = Vec::new();
+    loop {
+        events.extend(drain());
+        let verdict = judge(hook, own, expected, &events);
+        if verdict.is_ok() || start.elapsed() > PATIENCE {
+            return verdict;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn judge(hook: u8, own: &Loop, expected: &Expected, events: &[FlowEvent]) -> Result<(), String> {
+    let client = |kind| find(events, hook, kind, own.client, own.server);
+    let server = |kind| find(events, hook, kind, own.server, own.client);
+    let ended = |event: &FlowEvent| {
+        let is_end = |end: &&FlowEvent| end.kind == kind::CLOSE && end.sock == event.sock;
+        let end = events.iter().find(is_end).ok_or("no end of its connection was reported")?;
+        if end.opened_ns == event.opened_ns { Ok(()) } else { Err("an end without identity") }
+    };
+    match hook {
+        hook::SET_STATE => {
+            let outbound = client(kind::OPEN)?;
+            check(outbound, role::OUTBOUND, expected)?;
+            owned(outbound, expected)?;
+            ended(outbound)?;
+            let inbound = server(kind::OPEN)?;
+            check(inbound, role::INBOUND, expected)?;
+            ended(inbound)?;
+            let is_refusal = |event: &&FlowEvent| event.kind == kind::FAIL && own.has(event);
+            events.iter().find(is_refusal).map(drop).ok_or("no refused attempt was reported")?;
+        }
+        hook::TCP_CONNECT => {
+            let event = client(kind::CONNECT)?;
+            check(event, role::OUTBOUND, expected)?;
+            owned(event, expected)?;
+        }
+        _ => {
+            let event = server(kind::ACCEPT)?;
+            check(event, role::INBOUND, expected)?;
+            owned(event, expected)?;
+        }
+    }
+    Ok(())
+}
+
+fn find(
+    events: &[FlowEvent],
+    hook: u8,
+    kind: u8,
+    local: SocketAddr,
+    peer: SocketAddr,
+) -> Result<&FlowEvent, String> {
+    let is_it = |event: &&FlowEvent| {
+        (event.hook, event.kind) == (hook, kind)
+            && (event.local_port, event.peer_port) == (local.port(), peer.port())
+            && event.local == Address::from(local.ip()).0
+            && event.peer == Address::from(peer.ip()).0
+    };
+    (events.iter().find(is_it))
+        .ok_or_else(|| format!("attached, but told nothing of {local} -> {peer}"))
+}
+
+fn check(event: &FlowEvent, role: u8, expected: &Expected) -> Result<(), String> {
+    if event.role != role {
+        return Err(format!("tells role {} instead of {role}", event.role));
+    }
+    match expected.netns {
+        Some(netns) if netns != event.netns => {
+            Err(format!("tells namespace {} instead of {netns}", event.netns))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn owned(event: &FlowEvent, expected: &Expected) -> Result<(), String> {
+    let command = event.comm.split(|&byte| byte == 0).next().unwrap_or_default();
+    let command = String::from_utf8_lossy(command);
+    if expected.pid.is_some_and(|pid| pid != event.tgid) || command != expected.command {
+        let Expected { pid, command: name, .. } = expected;
+        return Err(format!("tells owner {}[{command}] instead of {pid:?}[{name}]", event.tgid));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NETNS: u64 = 7;
+
+    fn world() -> (Loop, Expected) {
+        let own = Loop {
+            client: "127.0.0.1:40000".parse().unwrap(),
+            server: "127.0.0.1:50000".parse().unwrap(),
+        };
+        (own, Expected { netns: Some(NETNS), pid: Some(1), command: "me".into() })
+    }
+
+    fn connect() -> FlowEvent {
+        let mut event = FlowEvent {
+            hook: hook::TCP_CONNECT,
+            kind: kind::CONNECT,
+            role: role::OUTBOUND,
+            netns: NETNS,
+            tgid: 1,
+            local_port: 40000,
+            peer_port: 50000,
+            ..FlowEvent::default()
+        };
+        event.local = Address::from(IpAddr::V4(Ipv4Addr::LOCALHOST)).0;
+        event.peer = event.local;
+        event.comm[..2].copy_from_slice(b"me");
+        event
+    }
+
+    #[test]
+    fn a_hook_that_tells_the_truth_is_proven() {
+        let (own, expected) = world();
+        assert_eq!(judge(hook::TCP_CONNECT, &own, &expected, &[connect()]), Ok(()));
+    }
+
+    #[test]
+    fn a_hook_that_is_silent_or_lies_is_not_trusted() {
+        let (own, expected) = world();
+        let judge = |events: &[FlowEvent]| judge(hook::TCP_CONNECT, &own, &expected, events);
+        assert!(judge(&[]).unwrap_err().starts_with("attached, but told nothing"));
+        let lies: [fn(&mut FlowEvent); 4] = [
+            |event| event.netns = 8,
+            |event| event.tgid = 2,
+            |event| event.peer_port = 1,
+            |event| event.role = role::INBOUND,
+        ];
+        for lie in lies {
+            let mut event = connect();
+            lie(&mut event);
+            assert!(judge(&[event]).is_err(), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn anothers_connection_is_not_the_agents_own() {
+        let (own, _) = world();
+        assert!(own.has(&connect()));
+        assert!(!own.has(&FlowEvent { peer_port: 443, ..connect() }));
+        assert!(!own.has(&FlowEvent { peer: [9; 16], ..connect() }));
+    }
+}

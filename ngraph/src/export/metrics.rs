@@ -1,0 +1,222 @@
+//! The families of `ngraph.prom`, in order.
+
+use std::fmt::Display;
+
+use ngraph_common::count;
+
+use super::text::{Kind, Text};
+use crate::{
+    flow::{Reason, Role},
+    graph::{EdgeRow, Peer, View},
+    health::Health,
+    hooks::HOOKS,
+    observe::KINDS,
+};
+
+/// The version that `ngraph_build_info` tells.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit that `ngraph_build_info` tells.
+pub const COMMIT: &str = env!("NGRAPH_COMMIT");
+
+/// A whole file. The same view and health give the same bytes.
+pub fn prometheus(view: &View, health: &Health) -> String {
+    let mut text = Text::default();
+    edges(&mut text, view);
+    hooks(&mut text, health);
+    upkeep(&mut text, health);
+    itself(&mut text, health);
+    text.finish()
+}
+
+fn edges(text: &mut Text, view: &View) {
+    for (role, name, help) in [
+        (
+            Role::Inbound,
+            "network_connections_input_total",
+            "Unique inbound connections: open now, or opened and closed since the previous file.",
+        ),
+        (
+            Role::Outbound,
+            "network_connections_output_total",
+            "Unique outbound connections: open now, or opened and closed since the previous file.",
+        ),
+    ] {
+        let mut family = text.family(name, Kind::Untyped, help);
+        for row in view.rows.iter().filter(|row| row.role == role && row.unique > 0) {
+            family.sample(&Labels::of(row).plain(), row.unique);
+        }
+    }
+    let mut family = text.family(
+        "ngraph_connections_opened_total",
+        Kind::Counter,
+        "Connections opened since the agent started.",
+    );
+    for row in &view.rows {
+        if let Some(opened) = row.opened {
+            let direction = row.role.direction();
+            let labels = Labels::of(row);
+            let [src, dest, name] = labels.plain();
+            family.sample(&[("direction", &direction), src, dest, name], opened);
+        }
+    }
+    let mut family = text.family(
+        "ngraph_connect_failures_total",
+        Kind::Counter,
+        "Outbound attempts that never became a connection, since the agent started.",
+    );
+    for row in &view.rows {
+        for reason in Reason::ALL {
+            let failed = row.failed[reason as usize];
+            if failed > 0 {
+                let labels = Labels::of(row);
+                let [src, dest, name] = labels.plain();
+                family.sample(&[src, dest, name, ("reason", &reason.label())], failed);
+            }
+        }
+    }
+}
+
+/// The addresses of an edge as source and destination.
+struct Labels<'a> {
+    src: Box<dyn Display>,
+    dest: Box<dyn Display>,
+    name: &'a str,
+}
+
+impl<'a> Labels<'a> {
+    fn of(row: &'a EdgeRow) -> Self {
+        // The `other` edge has many local addresses, so none; an empty label is no label.
+        let local: Box<dyn Display> = row.local.map_or(Box::new(""), |local| Box::new(local));
+        let peer: Box<dyn Display> = match row.peer {
+            Peer::Address(peer) => Box::new(peer),
+            Peer::Other => Box::new("other"),
+        };
+        let (src, dest) = match row.role {
+            Role::Inbound => (peer, local),
+            Role::Outbound => (local, peer),
+        };
+        Self { src, dest, name: &row.name }
+    }
+
+    fn plain(&self) -> [(&str, &dyn Display); 3] {
+        [("src_ip", &self.src), ("dest_ip", &self.dest), ("peer_hostname", &self.name)]
+    }
+}
+
+fn hooks(text: &mut Text, health: &Health) {
+    let mut family = text.family(
+        "ngraph_hook_attached",
+        Kind::Gauge,
+        "Whether a kernel hook is attached and proven to fire.",
+    );
+    for (hook, attached) in HOOKS.iter().zip(health.attached) {
+        family.sample(&[("hook", &hook.name)], u8::from(attached));
+    }
+    let mut family = text.family(
+        "ngraph_hook_seen_total",
+        Kind::Counter,
+        "Runs of a kernel hook; equal to the sum of its outcomes.",
+    );
+    for (hook, row) in HOOKS.iter().zip(health.hooks.0) {
+        family.sample(&[("hook", &hook.name)], row[count::SEEN as usize]);
+    }
+    let mut family = text.family(
+        "ngraph_hook_outcomes_total",
+        Kind::Counter,
+        "What became of the runs of a kernel hook.",
+    );
+    for (hook, row) in HOOKS.iter().zip(health.hooks.0) {
+        for (column, outcome) in [
+            (count::FILTERED, "filtered"),
+            (count::MAP_FULL, "map_full"),
+            (count::RING_FULL, "ring_full"),
+            (count::SUBMITTED, "submitted"),
+        ] {
+            family.sample(&[("hook", &hook.name), ("outcome", &outcome)], row[column as usize]);
+        }
+    }
+    let mut family = text.family(
+        "ngraph_events_total",
+        Kind::Counter,
+        "Events taken from the ring buffer.",
+    );
+    for ((_, kind), events) in KINDS.iter().zip(health.events) {
+        family.sample(&[("kind", kind)], events);
+    }
+    let mut family = text.family(
+        "ngraph_events_lost_total",
+        Kind::Counter,
+        "Events that are gone, by what had no room for them or made no sense of them.",
+    );
+    for (reason, lost) in [
+        ("malformed", health.malformed),
+        ("map_full", health.hooks.sum(count::MAP_FULL)),
+        ("ring_full", health.hooks.sum(count::RING_FULL)),
+    ] {
+        family.sample(&[("reason", &reason)], lost);
+    }
+}
+
+fn upkeep(text: &mut Text, health: &Health) {
+    let mut family = text.family(
+        "ngraph_snapshot_repairs_total",
+        Kind::Counter,
+        "Opens and closes that a /proc snapshot found and the events had not.",
+    );
+    for (kind, repairs) in [("close", health.repaired_closes), ("open", health.repaired_opens)] {
+        family.sample(&[("kind", &kind)], repairs);
+    }
+    let help = "How long the last /proc snapshot took.";
+    text.single("ngraph_snapshot_duration_seconds", Kind::Gauge, help, health.snapshot_seconds);
+    let help = "How long the previous file took to render and write.";
+    text.single("ngraph_write_duration_seconds", Kind::Gauge, help, health.write_seconds);
+    let help = "Files that could not be written.";
+    text.single("ngraph_write_failures_total", Kind::Counter, help, health.write_failures);
+    for (name, kind, help, values) in [
+        ("ngraph_live_connections", Kind::Gauge, "Connections open now.", &health.live),
+        ("ngraph_edges", Kind::Gauge, "Edges that are not folded.", &health.edges),
+        (
+            "ngraph_edges_folded_total",
+            Kind::Counter,
+            "Edges folded into the edge `other`, past --max-edges.",
+            &health.folded,
+        ),
+    ] {
+        let mut family = text.family(name, kind, help);
+        for role in Role::ALL {
+            family.sample(&[("direction", &role.direction())], values.of(role));
+        }
+    }
+}
+
+fn itself(text: &mut Text, health: &Health) {
+    let mut family = text.family(
+        "ngraph_bpf_run_seconds_total",
+        Kind::Counter,
+        "Time in a kernel hook's program, where kernel.bpf_stats_enabled is set.",
+    );
+    for program in &health.programs {
+        family.sample(&[("program", &program.name)], program.seconds);
+    }
+    let mut family = text.family(
+        "ngraph_bpf_runs_total",
+        Kind::Counter,
+        "Runs of a kernel hook's program, where kernel.bpf_stats_enabled is set.",
+    );
+    for program in &health.programs {
+        family.sample(&[("program", &program.name)], program.runs);
+    }
+    let help = "When this file was made.";
+    text.single("ngraph_last_write_timestamp_seconds", Kind::Gauge, help, health.written_at);
+    text.family("ngraph_build_info", Kind::Gauge, "The agent and the kernel it runs on.").sample(
+        &[("version", &VERSION), ("commit", &COMMIT), ("kernel", &health.kernel)],
+        1,
+    );
+    let process = &health.process;
+    let help = "Processor time of the agent.";
+    text.single("ngraph_process_cpu_seconds_total", Kind::Counter, help, process.cpu_seconds);
+    let help = "Resident memory of the agent.";
+    text.single("ngraph_process_resident_memory_bytes", Kind::Gauge, help, process.resident_bytes);
+    let help = "Open file descriptors of the agent.";
+    text.single("ngraph_process_open_fds", Kind::Gauge, help, process.open_fds);
+}

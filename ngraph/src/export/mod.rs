@@ -1,0 +1,8 @@
+//! What the agent writes, and where to.
+
+pub mod file;
+pub mod json;
+pub mod metrics;
+pub mod text;
+
+pub use metrics::prometheus;

@@ -1,0 +1,170 @@
+//! The graph: edges between addresses with their counts. Fed by changes of the live set.
+//! Pure: no clock, no I/O, no errors.
+
+mod edge;
+mod fold;
+mod view;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, time::Duration};
+
+pub use edge::EdgeKey;
+pub use view::{EdgeRow, Peer, View};
+
+pub use crate::names::Answer;
+use crate::{
+    flow::{Reason, Role},
+    live::Change,
+};
+use edge::{Edge, Tally};
+
+/// What bounds the graph.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Edges per direction in a file, the one that the rest is folded into included.
+    pub max_edges: usize,
+    /// How long an edge without a connection stays.
+    pub edge_ttl: Duration,
+    /// How long an edge waits for its peer's name before it is shown without one.
+    pub name_wait: Duration,
+}
+
+/// Edges by direction and addresses.
+///
+/// An edge costs about 200 bytes. Between two files there may be twice as many as a file
+/// may hold; past that the smallest are folded at once.
+#[derive(Debug)]
+pub struct Graph {
+    limits: Limits,
+    edges: HashMap<EdgeKey, Edge>,
+    /// How many of `edges` are of each direction and not folded.
+    shown: PerRole<usize>,
+    /// What was folded, by direction.
+    other: PerRole<Tally>,
+    /// How many edges were folded since the start, by direction.
+    folded: PerRole<u64>,
+}
+
+/// One of something for each direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerRole<T> {
+    inbound: T,
+    outbound: T,
+}
+
+impl<T> PerRole<T> {
+    /// What `value` gives for each direction.
+    pub fn from_fn(mut value: impl FnMut(Role) -> T) -> Self {
+        Self { inbound: value(Role::Inbound), outbound: value(Role::Outbound) }
+    }
+
+    /// That of `role`.
+    pub fn of(&self, role: Role) -> &T {
+        match role {
+            Role::Inbound => &self.inbound,
+            Role::Outbound => &self.outbound,
+        }
+    }
+
+    fn of_mut(&mut self, role: Role) -> &mut T {
+        match role {
+            Role::Inbound => &mut self.inbound,
+            Role::Outbound => &mut self.outbound,
+        }
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            edges: HashMap::new(),
+            shown: PerRole::default(),
+            other: PerRole::default(),
+            folded: PerRole::default(),
+        }
+    }
+
+    /// Takes in a change of the live set; `now` is the boot time.
+    pub fn apply(&mut self, change: &Change, now: Duration) {
+        match change {
+            Change::Opened { flow, role, is_new } => {
+                self.tally(EdgeKey::new(*role, flow), now, |tally| {
+                    tally.open += 1;
+                    tally.opened += u64::from(*is_new);
+                    tally.is_connection = true;
+                });
+            }
+            Change::Closed { flow, role, is_brief } => {
+                self.tally(EdgeKey::new(*role, flow), now, |tally| {
+                    tally.open = tally.open.saturating_sub(1);
+                    tally.brief += u64::from(*is_brief);
+                });
+            }
+            Change::Failed { flow, reason } => self.fail(EdgeKey::new(Role::Outbound, flow), *reason, now),
+        }
+    }
+
+    /// Connections open now in one direction.
+    pub fn open(&self, role: Role) -> u64 {
+        let edges: u64 = (self.edges.iter())
+            .filter(|(key, edge)| key.role == role && !edge.is_folded)
+            .map(|(_, edge)| edge.tally.open)
+            .sum();
+        edges + self.other.of(role).open
+    }
+
+    /// The file that [`Graph::file`] gave is written: what it showed as brief is told.
+    pub fn file_written(&mut self) {
+        #[expect(clippy::iter_over_hash_type, reason = "every edge is treated alike")]
+        for edge in self.edges.values_mut() {
+            // One without a name wasn't in the file.
+            if edge.name.is_some() {
+                edge.tally.brief = 0;
+            }
+        }
+        for role in Role::ALL {
+            self.other.of_mut(role).brief = 0;
+        }
+    }
+
+    /// Edges of one direction that aren't folded.
+    pub fn edges(&self, role: Role) -> usize {
+        *self.shown.of(role)
+    }
+
+    /// Edges of one direction folded since the start.
+    pub fn folded(&self, role: Role) -> u64 {
+        *self.folded.of(role)
+    }
+
+    fn fail(&mut self, key: EdgeKey, reason: Reason, now: Duration) {
+        self.tally(key, now, |tally| tally.failed[reason as usize] += 1);
+    }
+
+    /// Counts on an edge, made if need be. A folded edge keeps its own count of open
+    /// connections, so that it knows when it has none left, and counts on `other`.
+    fn tally(&mut self, key: EdgeKey, now: Duration, count: impl Fn(&mut Tally)) {
+        let most = self.limits.max_edges.saturating_mul(2);
+        if !self.edges.contains_key(&key) {
+            if *self.shown.of(key.role) >= most {
+                self.fold(key.role);
+            }
+            *self.shown.of_mut(key.role) += 1;
+            self.edges.insert(key, Edge::new(now));
+        }
+        let Some(edge) = self.edges.get_mut(&key) else {
+            return;
+        };
+        edge.last_used = now;
+        count(&mut edge.tally);
+        if edge.is_folded {
+            count(self.other.of_mut(key.role));
+            if edge.tally.open == 0 {
+                self.edges.remove(&key);
+            }
+        }
+    }
+}

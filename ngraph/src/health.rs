@@ -1,0 +1,83 @@
+//! What the agent tells of itself in a file: plain figures, gathered elsewhere.
+
+use ngraph_common::{count, event::hook};
+
+use crate::graph::PerRole;
+
+/// How many hooks there are.
+pub const HOOKS: usize = hook::COUNT as usize;
+
+/// The agent's own figures, all since its start unless they say otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    /// Which hooks are attached and proven.
+    pub attached: [bool; HOOKS],
+    /// The kernel side's counters.
+    pub hooks: HookCounts,
+    /// Records taken from the ring buffer, by [`crate::observe::KINDS`].
+    pub events: [u64; crate::observe::KINDS.len()],
+    /// Records that made no sense.
+    pub malformed: u64,
+    /// Connections that a snapshot found open and the events had not.
+    pub repaired_opens: u64,
+    /// Connections that a snapshot found gone and the events had not.
+    pub repaired_closes: u64,
+    /// How long the last snapshot took, in seconds.
+    pub snapshot_seconds: f64,
+    /// How long the last write took, in seconds.
+    pub write_seconds: f64,
+    /// Writes that failed.
+    pub write_failures: u64,
+    /// Connections open now.
+    pub live: PerRole<u64>,
+    /// Edges that aren't folded, now.
+    pub edges: PerRole<u64>,
+    /// Edges folded.
+    pub folded: PerRole<u64>,
+    /// Run time of the kernel side's programs, where the kernel keeps it.
+    pub programs: Vec<ProgramRuns>,
+    /// The agent's own process.
+    pub process: ProcessUse,
+    /// When this file was made, in seconds since 1970.
+    pub written_at: f64,
+    /// The running kernel's release.
+    pub kernel: String,
+}
+
+/// How often a program ran, and for how long.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgramRuns {
+    /// The program's name.
+    pub name: &'static str,
+    /// Seconds on a processor.
+    pub seconds: f64,
+    /// Runs.
+    pub runs: u64,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessUse {
+    /// Seconds on a processor.
+    pub cpu_seconds: f64,
+    /// Resident memory.
+    pub resident_bytes: u64,
+    /// Open file descriptors.
+    pub open_fds: u64,
+}
+
+/// The kernel side's counters: for each hook, how often it ran and what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HookCounts(pub [[u64; count::COLUMNS as usize]; HOOKS]);
+
+impl HookCounts {
+    /// One column summed over the hooks.
+    pub fn sum(&self, column: u32) -> u64 {
+        self.0.iter().map(|row| row[column as usize]).sum()
+    }
+
+    /// Events that are gone: they found no room in the ring buffer or the socket map.
+    pub fn lost(&self) -> u64 {
+        self.sum(count::RING_FULL) + self.sum(count::MAP_FULL)
+    }
+}

@@ -1,0 +1,137 @@
+//! The kernel side, seen from user space: load, attach, drain, count. The only folder that
+//! imports aya.
+
+mod attach;
+mod btf;
+pub mod offsets;
+pub mod probe;
+mod stats;
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Map, MapData, PerCpuArray, RingBuf},
+};
+use aya_log::EbpfLogger;
+use log::{Log, debug};
+use ngraph_common::{event::FlowEvent, limits, names};
+use tokio::io::{Interest, unix::AsyncFd};
+use zerocopy::FromBytes as _;
+
+use crate::hooks::HookSet;
+use offsets::Offsets;
+
+/// How the kernel side is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Hooks to attach.
+    pub hooks: HookSet,
+    /// Where this kernel has the fields that move.
+    pub offsets: Offsets,
+    /// The one namespace to report, as events name it; none: all.
+    pub only_netns: Option<u64>,
+    /// Size of the ring buffer in bytes, a power of two of pages.
+    pub ring_bytes: u32,
+    /// Entries of the socket map.
+    pub sock_entries: u32,
+}
+
+/// The loaded kernel side. Dropping it detaches everything.
+pub struct Tracer {
+    ebpf: Ebpf,
+    ring: AsyncFd<RingBuf<MapData>>,
+    counters: PerCpuArray<MapData, u64>,
+    logger: Option<EbpfLogger<&'static dyn Log>>,
+}
+
+impl Tracer {
+    /// Loads the kernel side; nothing is attached yet. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Where the maps can't be made: missing capabilities, a kernel before 5.8.
+    pub fn load(plan: &Plan) -> Result<Self> {
+        probe::ring_buffer()?;
+        let mut ebpf = load(plan)?;
+        // Debug records are for whoever asked; a kernel side without them has no such map.
+        let logger = if is_debugging() { EbpfLogger::init(&mut ebpf).ok() } else { None };
+        let ring = RingBuf::try_from(take(&mut ebpf, names::EVENTS)?)
+            .with_context(|| format!("map the ring buffer of {} bytes", plan.ring_bytes))?;
+        // SAFETY: the ring owns its map's descriptor for as long as it lives and gives no
+        // other out.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
+            .map_err(|err| std::io::Error::from(err.into_parts().1))
+            .context("wait for the ring buffer by epoll")?;
+        let counters = PerCpuArray::try_from(take(&mut ebpf, names::COUNTERS)?)
+            .context("open the map COUNTERS")?;
+        Ok(Self { ebpf, ring, counters, logger })
+    }
+
+    /// Waits until the kernel side says that the ring buffer is half full. It says nothing
+    /// before: whoever calls this drains on a timer beside it.
+    ///
+    /// # Errors
+    /// Where epoll fails.
+    pub async fn half_full(&self) -> Result<()> {
+        let mut guard = self.ring.readable().await.context("wait for the ring buffer")?;
+        guard.clear_ready();
+        Ok(())
+    }
+
+    /// Takes every record out of the ring buffer, in order, and tells how many; `None` is a
+    /// record of another size.
+    pub fn drain(&mut self, mut take: impl FnMut(Option<&FlowEvent>)) -> usize {
+        let mut records = 0;
+        while let Some(record) = self.ring.get_mut().next() {
+            records += 1;
+            take(FlowEvent::ref_from_bytes(&record).ok());
+        }
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+        records
+    }
+}
+
+fn load(plan: &Plan) -> Result<Ebpf> {
+    let only_netns = plan.only_netns.unwrap_or(0);
+    let states_speak = u32::from(plan.hooks.states_speak());
+    let graft_follows = u32::from(plan.hooks.has(ngraph_common::event::hook::SOCK_GRAFT));
+    let log_level = if is_debugging() { aya_log::Level::Debug as u8 } else { 0 };
+    // What a machine with larger pages calls its smallest ring.
+    let ring_bytes = plan.ring_bytes.max(rustix::param::page_size() as u32);
+    EbpfLoader::new()
+        .override_global(names::NET_INUM, &plan.offsets.net_inum, true)
+        .override_global(names::SK_PROTOCOL, &plan.offsets.sk_protocol, true)
+        .override_global(names::SK_ERR, &plan.offsets.sk_err, true)
+        .override_global(names::INET_SPORT, &plan.offsets.inet_sport, true)
+        .override_global(names::ONLY_NETNS, &only_netns, true)
+        .override_global(names::STATES_SPEAK, &states_speak, true)
+        .override_global(names::GRAFT_FOLLOWS, &graft_follows, true)
+        .override_global(names::RING_BYTES, &ring_bytes, true)
+        // Zero takes the log statements out of what the verifier keeps.
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .map_max_entries(names::EVENTS, ring_bytes)
+        .map_max_entries(names::SOCKS, plan.sock_entries)
+        .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ngraph-ebpf")))
+        .map_err(|err| probe::explain(&err.into()))
+}
+
+fn is_debugging() -> bool {
+    log::log_enabled!(target: "ngraph_ebpf", log::Level::Debug)
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map> {
+    match ebpf.take_map(name) {
+        Some(map) => Ok(map),
+        None => bail!("map {name} is missing from the object (built from another commit?)"),
+    }
+}
+
+/// Entries of the socket map that suit this machine's memory.
+pub fn sock_entries() -> u32 {
+    let info = rustix::system::sysinfo();
+    let ram = (info.totalram as u64).saturating_mul(info.mem_unit.into());
+    let entries = limits::sock_entries(ram);
+    debug!("socket map: {entries} entries for {ram} bytes of memory");
+    entries
+}

@@ -1,0 +1,174 @@
+//! The live connection set: which connections are open. Fed by observations, mended by
+//! snapshots. Pure: no clock, no I/O, no errors.
+
+mod reconcile;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+pub use reconcile::{Repairs, Sight};
+
+use crate::{
+    flow::{Flow, Owner, Reason, Role},
+    observe::{ConnId, Observation},
+};
+
+/// What becomes of the graph when the set changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A connection is there.
+    Opened {
+        /// Between whom.
+        flow: Flow,
+        /// The socket's part in it.
+        role: Role,
+        /// Whether it opened while we looked; not if it was there at the start.
+        is_new: bool,
+    },
+    /// A connection is gone.
+    Closed {
+        /// Between whom.
+        flow: Flow,
+        /// The socket's part in it.
+        role: Role,
+        /// Whether it had opened since the file before.
+        is_brief: bool,
+    },
+    /// An outbound attempt failed.
+    Failed {
+        /// Between whom.
+        flow: Flow,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// The connections that are open. Costs about 200 bytes a connection.
+#[derive(Debug, Default)]
+pub struct LiveSet {
+    conns: HashMap<ConnId, Conn>,
+    by_flow: HashMap<Flow, ConnId>,
+    /// Number of the file that is being gathered.
+    file: u32,
+    /// Number of the last snapshot that was reconciled.
+    snapshot: u32,
+    /// Flows closed since the snapshot in hand began: its rows of them are out of date.
+    closed_since: Option<HashSet<Flow>>,
+    /// Next serial number of a connection that a snapshot finds.
+    found: u64,
+}
+
+#[derive(Debug)]
+struct Conn {
+    flow: Flow,
+    role: Role,
+    opened_ns: u64,
+    /// File that was being gathered when it opened; `None`: it was there at the start.
+    file: Option<u32>,
+    /// Last snapshot that saw it.
+    snapshot: u32,
+    /// Snapshots in a row that should have seen it and didn't.
+    absent: u8,
+    owner: Option<Owner>,
+}
+
+impl LiveSet {
+    /// Takes an observation in and tells `sink` what changed.
+    pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
+        match observation {
+            Observation::Opened { id, flow, role, at_ns, owner } => {
+                self.open(id, flow, role, at_ns, owner, &mut sink);
+            }
+            Observation::Owned { id, owner } => {
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.owner = Some(owner);
+                }
+            }
+            Observation::Closed(id) => self.close(id, &mut sink),
+            Observation::ClosedOlder(flow) => {
+                // The hooks know their own connections by identity, so this can only be one
+                // that a snapshot found.
+                match self.by_flow.get(&flow) {
+                    Some(&id) if id.sock == 0 => self.close(id, &mut sink),
+                    _ => self.note_closed(flow),
+                }
+            }
+            Observation::Failed { flow, reason } => sink(Change::Failed { flow, reason }),
+        }
+    }
+
+    /// A file is written: what opens from here on belongs to the next.
+    pub fn file_written(&mut self) {
+        self.file = self.file.wrapping_add(1);
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Whether no connection is open.
+    pub fn is_empty(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    /// Whose a connection is, where an event told.
+    pub fn owner(&self, id: ConnId) -> Option<&Owner> {
+        self.conns.get(&id)?.owner.as_ref()
+    }
+
+    fn open(
+        &mut self,
+        id: ConnId,
+        flow: Flow,
+        role: Role,
+        at_ns: u64,
+        owner: Option<Owner>,
+        sink: &mut impl FnMut(Change),
+    ) {
+        if self.conns.contains_key(&id) {
+            return;
+        }
+        // The kernel gives a flow to one socket at a time. The end of the one before is lost,
+        // or on its way: another processor reports it.
+        if let Some(&before) = self.by_flow.get(&flow) {
+            self.close(before, sink);
+        }
+        self.insert(id, flow, role, at_ns, Some(self.file), owner);
+        sink(Change::Opened { flow, role, is_new: true });
+    }
+
+    fn insert(
+        &mut self,
+        id: ConnId,
+        flow: Flow,
+        role: Role,
+        opened_ns: u64,
+        file: Option<u32>,
+        owner: Option<Owner>,
+    ) {
+        let snapshot = self.snapshot;
+        let conn = Conn { flow, role, opened_ns, file, snapshot, absent: 0, owner };
+        self.conns.insert(id, conn);
+        self.by_flow.insert(flow, id);
+    }
+
+    fn close(&mut self, id: ConnId, sink: &mut impl FnMut(Change)) {
+        let Some(conn) = self.conns.remove(&id) else {
+            return;
+        };
+        let Conn { flow, role, file, .. } = conn;
+        if self.by_flow.get(&flow) == Some(&id) {
+            self.by_flow.remove(&flow);
+        }
+        self.note_closed(flow);
+        sink(Change::Closed { flow, role, is_brief: file == Some(self.file) });
+    }
+
+    fn note_closed(&mut self, flow: Flow) {
+        if let Some(closed) = &mut self.closed_since {
+            closed.insert(flow);
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! From the kernel's records to what they tell of a connection. Pure.
+
+use std::fmt;
+
+use ngraph_common::event::{FlowEvent, hook, kind, role};
+
+use crate::flow::{Address, Flow, NetnsId, Owner, Reason, Role};
+
+/// A connection's identity: its socket and when that was first seen as this connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId {
+    /// Address of the kernel's socket; 0 for a connection that a snapshot found.
+    pub sock: u64,
+    /// Boot time in nanoseconds; for a connection that a snapshot found, a serial number.
+    pub opened_ns: u64,
+}
+
+/// What the hooks, or a snapshot, tell of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// A connection is open.
+    Opened {
+        /// Which.
+        id: ConnId,
+        /// Between whom.
+        flow: Flow,
+        /// The socket's part in it.
+        role: Role,
+        /// Boot time in nanoseconds.
+        at_ns: u64,
+        /// Whose it is, where known.
+        owner: Option<Owner>,
+    },
+    /// Whose a connection is.
+    Owned {
+        /// Which.
+        id: ConnId,
+        /// Whose.
+        owner: Owner,
+    },
+    /// A connection is over.
+    Closed(ConnId),
+    /// A connection older than the hooks is over.
+    ClosedOlder(Flow),
+    /// An outbound attempt is over without having been a connection.
+    Failed {
+        /// Between whom.
+        flow: Flow,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// A record that means nothing: an unknown kind or role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record of unknown kind or role (kernel side built from another commit?)")
+    }
+}
+
+/// How records are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Whether the raw tracepoint speaks for a connection's life. If not, an attempt and an
+    /// accept are all there is of a connection's opening.
+    pub states_speak: bool,
+    /// What the kernel side calls a namespace that user space calls by another name: its
+    /// `struct net`, where there's no BTF.
+    pub alias: Option<(u64, NetnsId)>,
+}
+
+impl Reading {
+    /// What a record tells; `Ok(None)`: nothing that another record doesn't tell.
+    pub fn observe(&self, event: &FlowEvent) -> Result<Option<Observation>, Malformed> {
+        let id = ConnId { sock: event.sock, opened_ns: event.opened_ns };
+        let observation = match event.kind {
+            kind::OPEN => self.opened(id, event)?,
+            kind::CONNECT | kind::ACCEPT if !self.states_speak => self.opened(id, event)?,
+            kind::CONNECT | kind::ACCEPT => match owner(event) {
+                Some(owner) => Observation::Owned { id, owner },
+                None => return Ok(None),
+            },
+            kind::CLOSE if event.opened_ns == 0 => Observation::ClosedOlder(self.flow(event)),
+            kind::CLOSE => Observation::Closed(id),
+            kind::FAIL => {
+                Observation::Failed { flow: self.flow(event), reason: reason(event.error) }
+            }
+            _ => return Err(Malformed),
+        };
+        Ok(Some(observation))
+    }
+
+    fn opened(&self, id: ConnId, event: &FlowEvent) -> Result<Observation, Malformed> {
+        let role = match event.role {
+            role::OUTBOUND => Role::Outbound,
+            role::INBOUND => Role::Inbound,
+            _ => return Err(Malformed),
+        };
+        let flow = self.flow(event);
+        Ok(Observation::Opened { id, flow, role, at_ns: event.at_ns, owner: owner(event) })
+    }
+
+    fn flow(&self, event: &FlowEvent) -> Flow {
+        let netns = match self.alias {
+            Some((name, netns)) if name == event.netns => netns,
+            _ => NetnsId(event.netns as u32),
+        };
+        Flow {
+            netns,
+            local_port: event.local_port,
+            peer_port: event.peer_port,
+            local: Address(event.local),
+            peer: Address(event.peer),
+        }
+    }
+}
+
+/// The label `kind` of `ngraph_events_total`, for kinds that exist.
+pub const KINDS: [(u8, &str); 5] = [
+    (kind::ACCEPT, "accept"),
+    (kind::CLOSE, "close"),
+    (kind::CONNECT, "connect"),
+    (kind::FAIL, "fail"),
+    (kind::OPEN, "open"),
+];
+
+/// The hook a record came from, as its place among the hooks.
+pub fn hook_of(event: &FlowEvent) -> Option<usize> {
+    (u32::from(event.hook) < hook::COUNT).then_some(usize::from(event.hook))
+}
+
+fn owner(event: &FlowEvent) -> Option<Owner> {
+    if event.tgid == 0 {
+        return None;
+    }
+    let length = event.comm.iter().position(|&byte| byte == 0).unwrap_or(event.comm.len());
+    let command = String::from_utf8_lossy(&event.comm[..length]).into();
+    Some(Owner { pid: event.tgid, cgroup: event.cgroup, command })
+}
+
+/// Linux' error numbers, the same on x86_64 and aarch64.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/asm-generic/errno.h>
+fn reason(error: u32) -> Reason {
+    const EPIPE: u32 = 32;
+    const ENETDOWN: u32 = 100;
+    const ENETUNREACH: u32 = 101;
+    const ECONNABORTED: u32 = 103;
+    const ECONNRESET: u32 = 104;
+    const ETIMEDOUT: u32 = 110;
+    const ECONNREFUSED: u32 = 111;
+    const EHOSTDOWN: u32 = 112;
+    const EHOSTUNREACH: u32 = 113;
+    const ENONET: u32 = 64;
+    match error {
+        ECONNREFUSED => Reason::Refused,
+        ETIMEDOUT => Reason::Timeout,
+        ENETUNREACH | EHOSTUNREACH | ENETDOWN | EHOSTDOWN | ENONET => Reason::Unreachable,
+        ECONNRESET | ECONNABORTED | EPIPE => Reason::Reset,
+        _ => Reason::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READING: Reading = Reading { states_speak: true, alias: None };
+
+    fn event(kind: u8, role: u8) -> FlowEvent {
+        FlowEvent { sock: 7, opened_ns: 9, kind, role, tgid: 42, netns: 5, ..FlowEvent::default() }
+    }
+
+    #[test]
+    fn an_attempt_is_a_connection_only_where_the_probes_stand_alone() {
+        let event = event(kind::CONNECT, role::OUTBOUND);
+        let beside = READING.observe(&event).unwrap();
+        assert!(matches!(beside, Some(Observation::Owned { .. })), "{beside:?}");
+        let alone = Reading { states_speak: false, ..READING }.observe(&event).unwrap();
+        assert!(matches!(alone, Some(Observation::Opened { .. })), "{alone:?}");
+    }
+
+    #[test]
+    fn a_close_without_a_time_is_of_a_connection_older_than_the_hooks() {
+        let mut event = event(kind::CLOSE, role::UNKNOWN);
+        assert!(matches!(READING.observe(&event), Ok(Some(Observation::Closed(_)))));
+        event.opened_ns = 0;
+        assert!(matches!(READING.observe(&event), Ok(Some(Observation::ClosedOlder(_)))));
+    }
+
+    #[test]
+    fn an_unknown_kind_or_role_is_an_error() {
+        assert_eq!(READING.observe(&event(99, role::OUTBOUND)), Err(Malformed));
+        assert_eq!(READING.observe(&event(kind::OPEN, 77)), Err(Malformed));
+    }
+
+    #[test]
+    fn an_aliased_namespace_is_told_by_its_inode_number() {
+        let reading = Reading { alias: Some((5, NetnsId(4_026_531_840))), ..READING };
+        let Ok(Some(Observation::Failed { flow, .. })) = reading.observe(&event(kind::FAIL, 0))
+        else {
+            panic!("no failure");
+        };
+        assert_eq!(flow.netns, NetnsId(4_026_531_840));
+    }
+
+    #[test]
+    fn a_command_name_of_any_bytes_is_text() {
+        let mut event = event(kind::OPEN, role::OUTBOUND);
+        event.comm = [0xff; 16];
+        let Ok(Some(Observation::Opened { owner: Some(owner), .. })) = READING.observe(&event)
+        else {
+            panic!("no opening");
+        };
+        assert_eq!(owner.pid, 42);
+        assert_eq!(owner.command.chars().count(), 16);
+    }
+}

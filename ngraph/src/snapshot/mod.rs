@@ -1,0 +1,107 @@
+//! What the kernel's tables show at one time: the second witness beside the events.
+
+pub mod namespaces;
+pub mod procfs;
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use crate::flow::{Address, Flow, NetnsId, Role};
+
+/// The sockets of some namespaces. No table is a picture of one moment: rows are from
+/// between `began` and `began + took`, and one may be missing while the table changes.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Boot time at which reading began.
+    pub began: Duration,
+    /// How long reading took.
+    pub took: Duration,
+    /// Connections and attempts.
+    pub rows: Vec<Row>,
+    /// Listening sockets.
+    pub listeners: Listeners,
+    /// Namespaces that were read whole.
+    pub namespaces: BTreeSet<NetnsId>,
+    /// What couldn't be read, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// A socket that is or wants to be a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Between whom.
+    pub flow: Flow,
+    /// Whether it is one.
+    pub state: RowState,
+}
+
+/// What a row shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowState {
+    /// A socket that has been established and isn't closed.
+    Connection,
+    /// An outbound attempt: it confirms one that is known and makes none.
+    Attempt,
+}
+
+/// Listening sockets, for the direction of connections that no event told of.
+#[derive(Debug, Default)]
+pub struct Listeners(HashSet<(NetnsId, Address, u16)>);
+
+impl Listeners {
+    /// Adds a listening socket.
+    pub fn insert(&mut self, netns: NetnsId, local: Address, port: u16) {
+        self.0.insert((netns, local, port));
+    }
+
+    /// Inbound where a socket of the namespace listens on the flow's own address and port.
+    pub fn role_of(&self, flow: &Flow) -> Role {
+        const ANY_V6: Address = Address([0; 16]);
+        const ANY_V4: Address = Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
+        let is_v4 = flow.local.ip().is_ipv4();
+        let listens = |local| self.0.contains(&(flow.netns, local, flow.local_port));
+        // A listener on [::] takes IPv4 too, unless it says otherwise, which no table shows.
+        if listens(flow.local) || listens(ANY_V6) || (is_v4 && listens(ANY_V4)) {
+            Role::Inbound
+        } else {
+            Role::Outbound
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn flow(local: &str, local_port: u16) -> Flow {
+        let local: IpAddr = local.parse().unwrap();
+        let peer: IpAddr = "192.0.2.1".parse().unwrap();
+        Flow { netns: NetnsId(1), local: local.into(), local_port, peer: peer.into(), peer_port: 5 }
+    }
+
+    #[test]
+    fn direction_comes_from_the_listening_sockets_and_not_from_the_port() {
+        let mut listeners = Listeners::default();
+        let any: IpAddr = "0.0.0.0".parse().unwrap();
+        listeners.insert(NetnsId(1), any.into(), 50051);
+        assert_eq!(listeners.role_of(&flow("10.0.0.1", 50051)), Role::Inbound);
+        assert_eq!(listeners.role_of(&flow("10.0.0.1", 2000)), Role::Outbound);
+        let elsewhere = Flow { netns: NetnsId(2), ..flow("10.0.0.1", 50051) };
+        assert_eq!(listeners.role_of(&elsewhere), Role::Outbound);
+    }
+
+    #[test]
+    fn a_dual_stack_listener_takes_ipv4_and_an_ipv4_one_takes_no_ipv6() {
+        let mut listeners = Listeners::default();
+        let any: IpAddr = "::".parse().unwrap();
+        listeners.insert(NetnsId(1), any.into(), 443);
+        assert_eq!(listeners.role_of(&flow("10.0.0.1", 443)), Role::Inbound);
+        let any: IpAddr = "0.0.0.0".parse().unwrap();
+        listeners.insert(NetnsId(1), any.into(), 80);
+        assert_eq!(listeners.role_of(&flow("2001:db8::1", 80)), Role::Outbound);
+    }
+}

@@ -1,0 +1,147 @@
+//! The portable way to a snapshot: /proc/PID/net/tcp and tcp6 of one process a namespace.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+use procfs::{
+    ProcError,
+    net::{TcpNetEntry, TcpState},
+    process::Process,
+};
+
+use super::{Row, RowState, Snapshot, namespaces};
+use crate::{
+    flow::{Flow, NetnsId},
+    config::Scope,
+};
+
+/// Reads the TCP tables of the namespaces in `scope` under the proc file system `root`.
+/// `now` tells the boot time.
+///
+/// # Errors
+/// Where the agent's own namespace can't be read. Another one's trouble is a problem noted
+/// in the snapshot, which doesn't cover that namespace.
+pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Snapshot> {
+    let mut snapshot = Snapshot { began: now(), ..Snapshot::default() };
+    let witnesses = match scope {
+        Scope::Own => namespaces::own(root)?,
+        Scope::All => namespaces::all(root, &mut snapshot.problems)?,
+    };
+    for (netns, processes) in witnesses {
+        match read_through(&processes) {
+            Ok(entries) => {
+                snapshot.namespaces.insert(netns);
+                for entry in entries {
+                    add(&mut snapshot, netns, &entry);
+                }
+            }
+            Err(err) if scope == Scope::Own => return Err(err),
+            // Its processes have ended, and most likely the namespace with them.
+            Err(_) if processes.iter().all(|process| !process.is_alive()) => {}
+            Err(err) => snapshot.problems.push(format!("skip namespace {}: {err:#}", netns.0)),
+        }
+    }
+    snapshot.took = now().saturating_sub(snapshot.began);
+    Ok(snapshot)
+}
+
+/// Reads a namespace's tables through the first of its processes that lives long enough.
+fn read_through(processes: &[Process]) -> Result<Vec<TcpNetEntry>> {
+    let mut result = Ok(Vec::new());
+    for process in processes {
+        result = tables(process);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+fn tables(process: &Process) -> Result<Vec<TcpNetEntry>> {
+    let context = |name| format!("read /proc/{}/net/{name}", process.pid());
+    let mut entries = process.tcp().with_context(|| context("tcp"))?;
+    match process.tcp6() {
+        Ok(v6) => entries.extend(v6),
+        // A kernel without IPv6 has no such table.
+        Err(ProcError::NotFound(_)) if process.is_alive() => {}
+        Err(err) => return Err(err).with_context(|| context("tcp6")),
+    }
+    Ok(entries)
+}
+
+fn add(snapshot: &mut Snapshot, netns: NetnsId, entry: &TcpNetEntry) {
+    let state = match entry.state {
+        TcpState::Listen => {
+            let SocketParts { address, port } = entry.local_address.into();
+            return snapshot.listeners.insert(netns, address, port);
+        }
+        TcpState::SynSent => RowState::Attempt,
+        // Without an inode this is the stand-in that TIME_WAIT begins with.
+        TcpState::FinWait2 if entry.inode == 0 => return,
+        TcpState::Established
+        | TcpState::FinWait1
+        | TcpState::FinWait2
+        | TcpState::CloseWait
+        | TcpState::LastAck
+        | TcpState::Closing => RowState::Connection,
+        _ => return,
+    };
+    let local: SocketParts = entry.local_address.into();
+    let peer: SocketParts = entry.remote_address.into();
+    let flow = Flow {
+        netns,
+        local: local.address,
+        local_port: local.port,
+        peer: peer.address,
+        peer_port: peer.port,
+    };
+    snapshot.rows.push(Row { flow, state });
+}
+
+struct SocketParts {
+    address: crate::flow::Address,
+    port: u16,
+}
+
+impl From<SocketAddr> for SocketParts {
+    fn from(socket: SocketAddr) -> Self {
+        Self { address: socket.ip().into(), port: socket.port() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::{clock, flow::Role};
+
+    #[test]
+    fn both_ends_of_a_connection_are_there_with_their_direction() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let snapshot = take(Path::new("/proc"), Scope::Own, clock::since_boot).unwrap();
+        let port = client.local_addr().unwrap().port();
+        let ends: Vec<_> = (snapshot.rows.iter())
+            .filter(|row| [row.flow.local_port, row.flow.peer_port].contains(&port))
+            .collect();
+        assert_eq!(ends.len(), 2, "{ends:?}");
+        for row in ends {
+            let is_client = row.flow.local_port == port;
+            let role = if is_client { Role::Outbound } else { Role::Inbound };
+            assert_eq!(snapshot.listeners.role_of(&row.flow), role);
+        }
+    }
+
+    #[test]
+    fn a_listening_socket_and_a_connection_in_time_wait_are_no_rows() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        drop(client);
+        drop(server);
+        let snapshot = take(Path::new("/proc"), Scope::Own, clock::since_boot).unwrap();
+        assert!(!snapshot.rows.iter().any(|row| row.flow.local_port == port), "{snapshot:?}");
+    }
+}

@@ -1,0 +1,339 @@
+//! The command line of the real binary: help, wrong values, the environment.
+//!
+//! Nearly every case ends in a usage error that tells what was understood, so that no
+//! agent runs: `--format json` without `--once --output -` names what is missing, and an
+//! `--edge-ttl` below the interval names the interval.
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+#[test]
+fn help_is_the_golden_text() {
+    for (args, golden) in [("-h", "help-short.txt"), ("--help", "help-long.txt")] {
+        let output = ngraph(&[], args);
+        assert_eq!(output.status.code(), Some(0), "{args}");
+        assert!(output.stderr.is_empty(), "{args}: {}", text(&output.stderr));
+        assert_golden(golden, text(&output.stdout));
+    }
+}
+
+#[test]
+fn help_does_not_depend_on_the_environment() {
+    let environment = [
+        ("NGRAPH_OUTPUT", ""),
+        ("NGRAPH_INTERVAL", "1m"),
+        ("NGRAPH_ALL", "maybe"),
+    ];
+    let output = ngraph(&environment, "-h");
+    assert_eq!(output.status.code(), Some(0));
+    assert_golden("help-short.txt", text(&output.stdout));
+}
+
+#[test]
+fn version_tells_the_commit() {
+    let output = ngraph(&[], "--version");
+    assert_eq!(output.status.code(), Some(0));
+    let version = text(&output.stdout);
+    let commit = version
+        .strip_prefix(concat!("ngraph ", env!("CARGO_PKG_VERSION"), " ("))
+        .and_then(|rest| rest.strip_suffix(")\n"));
+    assert!(
+        commit.is_some_and(|commit| !commit.is_empty()),
+        "{version:?}"
+    );
+}
+
+#[test]
+fn wrong_usage_is_code_2_and_says_why() {
+    for (args, message) in [
+        ("--interval 0", "--interval 0: too short (takes 1s to 1h)"),
+        (
+            "--interval 61m",
+            "--interval 61m: too long (takes 1s to 1h)",
+        ),
+        (
+            "--interval 99999999999999999999",
+            "--interval 99999999999999999999: too long (takes 1s to 1h)",
+        ),
+        (
+            "--interval -5",
+            "--interval -5: not a duration such as 30, 30s, 5m or 1h30m (takes 1s to 1h)",
+        ),
+        (
+            "--interval 1.5s",
+            "--interval 1.5s: not a duration such as 30, 30s, 5m or 1h30m (takes 1s to 1h)",
+        ),
+        (
+            "--interval=",
+            "--interval '': not a duration such as 30, 30s, 5m or 1h30m (takes 1s to 1h)",
+        ),
+        (
+            "--interval \x1b[31m",
+            "--interval \\u{1b}[31m: not a duration such as 30, 30s, 5m or 1h30m (takes 1s to 1h)",
+        ),
+        (
+            "--snapshot-interval 0",
+            "--snapshot-interval 0: too short (takes auto, or 1s to 1d)",
+        ),
+        (
+            "--snapshot-interval 25h",
+            "--snapshot-interval 25h: too long (takes auto, or 1s to 1d)",
+        ),
+        (
+            "--edge-ttl 31d",
+            "--edge-ttl 31d: too long (takes 1s to 30d)",
+        ),
+        (
+            "--edge-ttl 1",
+            "--edge-ttl 1s: shorter than --interval 15s, so connections could leave before they are written (make it 15s or more)",
+        ),
+        (
+            "--output=",
+            "a value is required for '--output <DIR>' but none was supplied",
+        ),
+        (
+            "--capture ebpf",
+            "--capture ebpf: takes auto, kprobe, tracepoint, procfs",
+        ),
+        (
+            "--exclude 10.0.0.0/33",
+            "--exclude 10.0.0.0/33: prefix length is more than 32",
+        ),
+        (
+            "--exclude ::1,::/129",
+            "--exclude ::/129: prefix length is more than 128",
+        ),
+        (
+            "--include 10.0.0.0/x",
+            "--include 10.0.0.0/x: prefix length is not a number from 0 to 32",
+        ),
+        (
+            "--include example.com",
+            "--include example.com: not an address or network such as 10.1.2.3, 10.0.0.0/8 or fd00::/8",
+        ),
+        (
+            "--max-edges 0",
+            "--max-edges 0: takes a whole number from 1 to 1000000",
+        ),
+        (
+            "--max-edges 1000001",
+            "--max-edges 1000001: takes a whole number from 1 to 1000000",
+        ),
+        (
+            "--ring-bytes 2048",
+            "--ring-bytes 2048: takes a whole number from 4096 to 1073741824",
+        ),
+        (
+            "--ring-bytes 5000",
+            "--ring-bytes 5000: not a power of two (the nearest are 4096 and 8192)",
+        ),
+        ("--format dot", "--format dot: takes prom, json"),
+        (
+            "--format json",
+            "--format json: works only with --once --output - (add --once --output -)",
+        ),
+        (
+            "--format json --once",
+            "--format json: works only with --once --output - (add --output -)",
+        ),
+        (
+            "--format json --output -",
+            "--format json: works only with --once --output - (add --once)",
+        ),
+        (
+            "--log-level loud",
+            "--log-level loud: takes off, error, warn, info, debug, trace",
+        ),
+        ("--log-format xml", "--log-format xml: takes text, json"),
+        (
+            "doctor --interval 0",
+            "--interval 0: too short (takes 1s to 1h)",
+        ),
+        (
+            "--interval 0 doctor",
+            "--interval 0: too short (takes 1s to 1h)",
+        ),
+        ("--frobnicate", "unexpected argument '--frobnicate' found"),
+        ("frobnicate", "unrecognized subcommand 'frobnicate'"),
+    ] {
+        assert_usage_error(&[], args, message);
+    }
+}
+
+#[test]
+fn the_seeds_command_line_is_understood() {
+    // Everything on it was taken if what is refused is only what was added.
+    assert_interval(&[], "--interval=30 --output=/path/to/metrics --all", "30s");
+}
+
+#[test]
+fn a_flag_beats_the_environment_which_beats_the_default() {
+    assert_interval(&[], "", "15s");
+    assert_interval(&[("NGRAPH_INTERVAL", "1m")], "", "1m");
+    assert_interval(&[("NGRAPH_INTERVAL", "1m")], "--interval 90", "1m30s");
+    assert_interval(&[("NGRAPH_INTERVAL", "nonsense")], "--interval 90", "1m30s");
+    assert_interval(&[("NGRAPH_INTERVAL", "1m")], "doctor", "1m");
+    assert_interval(
+        &[("NGRAPH_INTERVAL", "1m")],
+        "--interval 90 doctor",
+        "1m30s",
+    );
+    assert_interval(
+        &[("NGRAPH_INTERVAL", "1m")],
+        "doctor --interval 90",
+        "1m30s",
+    );
+}
+
+#[test]
+fn booleans_from_the_environment() {
+    for yes in ["1", "true", "True", "yes", "YES", "on"] {
+        assert_once(&[("NGRAPH_ONCE", yes)], "", true);
+    }
+    for no in ["0", "false", "FALSE", "no", "No", "off", ""] {
+        assert_once(&[("NGRAPH_ONCE", no)], "", false);
+        assert_once(&[("NGRAPH_ONCE", no)], "--once", true);
+    }
+    for name in [
+        "NGRAPH_ONCE",
+        "NGRAPH_ALL",
+        "NGRAPH_KEEP",
+        "NGRAPH_NO_RESOLVE",
+    ] {
+        let message =
+            format!("{name}=maybe: takes 1, true, yes or on; 0, false, no, off or nothing");
+        assert_usage_error(&[(name, "maybe")], "", &message);
+        assert_usage_error(&[(name, "maybe")], "doctor", &message);
+    }
+}
+
+#[test]
+fn an_empty_variable_is_none() {
+    let empty: Vec<_> = VARIABLES.iter().map(|(name, _)| (*name, "")).collect();
+    assert_once(&empty, "", false);
+    assert_interval(&empty, "", "15s");
+    assert_interval(&empty, "doctor", "15s");
+}
+
+#[test]
+fn every_option_has_a_variable_and_errors_name_it() {
+    for (name, wrong) in VARIABLES {
+        let Some(wrong) = wrong else { continue };
+        let output = ngraph(&[(*name, *wrong)], "");
+        assert_eq!(output.status.code(), Some(2), "{name}={wrong}");
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.starts_with(&format!("error: {name}={wrong}: ")),
+            "{stderr}"
+        );
+    }
+    let lists = [
+        ("NGRAPH_EXCLUDE", "10.0.0.0/8, ::1"),
+        ("NGRAPH_INCLUDE", "0.0.0.0/0,::/33"),
+    ];
+    assert_once(&lists, "", false);
+}
+
+#[test]
+fn one_json_object_goes_to_stdout() {
+    let args = "--once --capture procfs --output - --no-resolve --format json";
+    let output = ngraph(&[], args);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(value.is_object(), "{value}");
+}
+
+/// Every variable, with a value that is refused where there is one: any text is a path.
+const VARIABLES: &[(&str, Option<&str>)] = &[
+    ("NGRAPH_INTERVAL", Some("0")),
+    ("NGRAPH_OUTPUT", None),
+    ("NGRAPH_ONCE", Some("2")),
+    ("NGRAPH_FORMAT", Some("x")),
+    ("NGRAPH_KEEP", Some("2")),
+    ("NGRAPH_ALL", Some("2")),
+    ("NGRAPH_CAPTURE", Some("x")),
+    ("NGRAPH_SNAPSHOT_INTERVAL", Some("x")),
+    ("NGRAPH_PROCFS", None),
+    ("NGRAPH_RING_BYTES", Some("x")),
+    ("NGRAPH_EXCLUDE", Some("x")),
+    ("NGRAPH_INCLUDE", Some("x")),
+    ("NGRAPH_NO_RESOLVE", Some("2")),
+    ("NGRAPH_MAX_EDGES", Some("x")),
+    ("NGRAPH_EDGE_TTL", Some("x")),
+    ("NGRAPH_LOG_LEVEL", Some("x")),
+    ("NGRAPH_LOG_FORMAT", Some("x")),
+];
+
+fn assert_interval(environment: &[(&str, &str)], args: &str, interval: &str) {
+    let message = format!(
+        "--edge-ttl 1s: shorter than --interval {interval}, so connections could leave before \
+         they are written (make it {interval} or more)"
+    );
+    assert_usage_error(environment, &format!("{args} --edge-ttl 1"), &message);
+}
+
+fn assert_once(environment: &[(&str, &str)], args: &str, once: bool) {
+    let missing = if once {
+        "--output -"
+    } else {
+        "--once --output -"
+    };
+    let message = format!("--format json: works only with --once --output - (add {missing})");
+    assert_usage_error(environment, &format!("{args} --format json"), &message);
+}
+
+fn assert_usage_error(environment: &[(&str, &str)], args: &str, message: &str) {
+    let output = ngraph(environment, args);
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    let case = format!("{environment:?} {args:?}: {stderr}");
+    assert_eq!(output.status.code(), Some(2), "{case}");
+    assert_eq!(stdout, "", "{case}");
+    let expected = format!("error: {message}");
+    assert_eq!(stderr.lines().next(), Some(expected.as_str()), "{case}");
+    assert!(
+        stderr.ends_with("For more information, try '--help'.\n"),
+        "{case}"
+    );
+}
+
+/// Runs the binary where nothing of the machine shows: no terminal, and no variable of its
+/// own but those given.
+fn ngraph(environment: &[(&str, &str)], args: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ngraph"));
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("NGRAPH_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .args(args.split(' ').filter(|arg| !arg.is_empty()))
+        .env("COLUMNS", "100")
+        .env_remove("CLICOLOR_FORCE")
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary starts")
+}
+
+/// Compares with a file of `tests/golden`; with `BLESS=1` in the environment, writes it.
+fn assert_golden(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if env::var_os("BLESS").is_some_and(|bless| bless == "1") {
+        return fs::write(&path, actual).expect("tests/golden can be written");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        actual == expected,
+        "{} differs (BLESS=1 cargo test --test cli rewrites it); this is printed:\n{actual}",
+        path.display()
+    );
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the binary prints UTF-8")
+}

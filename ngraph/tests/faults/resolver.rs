@@ -1,0 +1,165 @@
+//! Name servers: silent, and slow.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::{TcpListener, UdpSocket},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::mount::mount_bind;
+use tempfile::TempDir;
+
+use crate::{
+    is_possible,
+    support::{
+        agent::{Agent, command},
+        isolated,
+        metrics::Metrics,
+        netns,
+        traffic::{Held, held},
+    },
+};
+
+const EDGES: &str = "network_connections_output_total";
+const PEERS: u8 = 40;
+
+#[test]
+fn a_silent_resolver_never_delays_a_file() {
+    if !is_possible() {
+        return;
+    }
+    isolated(|| {
+        let (_server, _etc) = enter_world();
+        let _before = connections(1..=PEERS / 2);
+        let folder = TempDir::new().unwrap();
+        let start = Instant::now();
+        let agent = Agent::run(into(&folder), folder.path());
+        agent.wait_for("the first file", |_| true);
+        assert!(start.elapsed() < Duration::from_secs(5), "first file: {:?}", start.elapsed());
+        let _after = connections(PEERS / 2 + 1..=PEERS);
+        let mut stamps = Stamps::default();
+        agent.wait_for("all edges, without names", |metrics| {
+            stamps.see(metrics);
+            metrics.with(EDGES, &[("peer_hostname", "")]).count() == usize::from(PEERS)
+        });
+        agent.wait_for("five more files", |metrics| stamps.see(metrics) >= 5);
+        assert!(stamps.widest() < 3.0, "{stamps:?}");
+        assert_eq!(agent.stop().0.code(), Some(0));
+    });
+}
+
+#[test]
+fn a_slow_resolver_gives_the_name_and_an_edge_is_never_two_series() {
+    if !is_possible() {
+        return;
+    }
+    isolated(|| {
+        let (server, _etc) = enter_world();
+        thread::spawn(move || answer(&server, Duration::from_millis(700)));
+        let _before = connections(1..=2);
+        let folder = TempDir::new().unwrap();
+        let agent = Agent::run(into(&folder), folder.path());
+        let mut names = BTreeMap::new();
+        agent.wait_for("the first two edges", |metrics| see(&mut names, metrics) >= 2);
+        let _after = connections(3..=4);
+        agent.wait_for("the other two", |metrics| see(&mut names, metrics) >= 4);
+        see(&mut names, &agent.settled());
+        for (ip, names) in names {
+            let expected = format!("host-{}.example.com", ip.rsplit_once('.').unwrap().1);
+            assert_eq!(names, BTreeSet::from([expected]), "{ip}");
+        }
+    });
+}
+
+/// A network where 10.0.0.0/8 is at home, and the only name server is what is given back,
+/// beside the folder that stands for /etc.
+fn enter_world() -> (UdpSocket, TempDir) {
+    netns::enter_new();
+    netns::add_ten();
+    netns::enter_new_mounts();
+    let etc = TempDir::new().unwrap();
+    fs::write(etc.path().join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+    mount_bind(etc.path(), "/etc").unwrap();
+    (UdpSocket::bind("127.0.0.1:53").unwrap(), etc)
+}
+
+/// A connection to 10.9.0.N for each N.
+fn connections(peers: impl Iterator<Item = u8>) -> Vec<Held> {
+    let connect = |peer| held(&TcpListener::bind(format!("10.9.0.{peer}:0")).unwrap());
+    peers.map(connect).collect()
+}
+
+fn into(folder: &TempDir) -> Command {
+    let mut command = command(&["--interval=1", "--output"]);
+    command.arg(folder.path());
+    command
+}
+
+/// Adds the names that peers have in a file; gives how many peers were seen so far.
+fn see(names: &mut BTreeMap<String, BTreeSet<String>>, metrics: &Metrics) -> usize {
+    let families = [EDGES, "ngraph_connections_opened_total"];
+    for sample in metrics.0.iter().filter(|it| families.contains(&it.name.as_str())) {
+        if sample.labels.get("direction").is_none_or(|direction| direction == "output") {
+            let peer = names.entry(sample.labels["dest_ip"].clone()).or_default();
+            peer.insert(sample.labels["peer_hostname"].clone());
+        }
+    }
+    names.len()
+}
+
+/// When files were made.
+#[derive(Debug, Default)]
+struct Stamps(Vec<f64>);
+
+impl Stamps {
+    /// Notes a file's time; gives how many there are.
+    fn see(&mut self, metrics: &Metrics) -> usize {
+        let stamp = metrics.with("ngraph_last_write_timestamp_seconds", &[]).next().unwrap().value;
+        if self.0.last() != Some(&stamp) {
+            self.0.push(stamp);
+        }
+        self.0.len()
+    }
+
+    /// Seconds between the two files that are furthest apart.
+    fn widest(&self) -> f64 {
+        self.0.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max)
+    }
+}
+
+/// Tells after a while that 10.x.y.Z is host-Z.example.com, whatever else was asked.
+fn answer(server: &UdpSocket, delay: Duration) {
+    let mut buffer = [0; 512];
+    while let Ok((len, asker)) = server.recv_from(&mut buffer) {
+        let query = buffer[..len].to_vec();
+        let server = server.try_clone().unwrap();
+        thread::spawn(move || {
+            thread::sleep(delay);
+            server.send_to(&reply(&query), asker).unwrap();
+        });
+    }
+}
+
+/// A reply to a PTR query, by RFC 1035: the question again, and one answer.
+fn reply(query: &[u8]) -> Vec<u8> {
+    const HEADER: usize = 12;
+    let question_len = query[HEADER..].iter().position(|&byte| byte == 0).unwrap() + 5;
+    let question = &query[HEADER..HEADER + question_len];
+    let last_number = std::str::from_utf8(&question[1..=usize::from(question[0])]).unwrap();
+    let mut name = Vec::new();
+    for label in [format!("host-{last_number}").as_str(), "example", "com", ""] {
+        name.push(label.len() as u8);
+        name.extend(label.bytes());
+    }
+    let mut reply = query[..2].to_vec();
+    // An answer; one question, one answer.
+    reply.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    reply.extend(question);
+    // The name is the question's; PTR, IN, an hour.
+    reply.extend([0xc0, HEADER as u8, 0, 12, 0, 1, 0, 0, 0x0e, 0x10, 0, name.len() as u8]);
+    reply.extend(name);
+    reply
+}

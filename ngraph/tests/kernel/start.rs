@@ -1,0 +1,123 @@
+//! What was there before the agent, and what happens while it starts.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use super::support::{
+    agent::Agent,
+    metrics::Metrics,
+    netns,
+    traffic::{Held, connect_from, held},
+};
+use crate::captures;
+
+fn open_now(metrics: &Metrics) -> (u64, u64) {
+    let of = |family| metrics.sum(family, &[]);
+    (of("network_connections_output_total"), of("network_connections_input_total"))
+}
+
+fn connections_older_than_the_agent_are_there_with_their_direction(capture: &str) {
+    netns::enter_new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let held: Vec<Held> = (2000..2020)
+        .map(|port| {
+            let local = format!("127.0.0.2:{port}").parse().unwrap();
+            let client = connect_from(local, listener.local_addr().unwrap()).unwrap();
+            Held { client, server: listener.accept().unwrap().0 }
+        })
+        .collect();
+    let agent = Agent::start(&["--capture", capture]);
+    let metrics = agent.expect("each is there once in each direction", |it| open_now(it) == (20, 20));
+    let edge = [("src_ip", "127.0.0.2"), ("dest_ip", "127.0.0.1")];
+    assert_eq!(metrics.sum("network_connections_output_total", &edge), 20);
+    assert_eq!(metrics.sum("network_connections_input_total", &edge), 20);
+    assert_eq!((metrics.opened("output"), metrics.opened("input")), (0, 0), "not opened by now");
+    held.into_iter().for_each(Held::close);
+    let metrics = agent.expect("they end", |it| open_now(it) == (0, 0));
+    assert_eq!(metrics.sum("ngraph_live_connections", &[]), 0);
+    if capture != "kprobe" && capture != "procfs" {
+        let repairs = metrics.sum("ngraph_snapshot_repairs_total", &[]);
+        assert_eq!(repairs, 0, "the hooks saw them end\n{}", agent.log());
+    }
+}
+captures!(connections_older_than_the_agent_are_there_with_their_direction: auto, kprobe, tracepoint, procfs);
+
+fn connections_opened_while_the_agent_starts_are_there_once(capture: &str) {
+    netns::enter_new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let is_started = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut all: Vec<TcpStream> = Vec::new();
+            let mut after = 0;
+            // On through the start, and a little beyond it.
+            while after < 20 {
+                all.push(TcpStream::connect(address).unwrap());
+                after += u32::from(is_started.load(Ordering::Relaxed));
+                // The listener's queue must hold them all.
+                thread::sleep(Duration::from_millis(2));
+            }
+            all
+        });
+        let server = scope.spawn(|| {
+            let mut all: Vec<TcpStream> = Vec::new();
+            while let Ok((stream, peer)) = listener.accept() {
+                // The knock that ends it comes from a second address.
+                if peer.ip().to_string() == "127.0.0.9" {
+                    break;
+                }
+                all.push(stream);
+            }
+            all
+        });
+        let agent = Agent::start(&["--capture", capture]);
+        is_started.store(true, Ordering::Relaxed);
+        let clients = client.join().unwrap();
+        drop(connect_from("127.0.0.9:0".parse().unwrap(), address).unwrap());
+        let servers = server.join().unwrap();
+        assert_eq!(clients.len(), servers.len());
+        let all = clients.len() as u64;
+        let edge = [("src_ip", "127.0.0.1"), ("dest_ip", "127.0.0.1")];
+        agent.expect("each is there once in each direction", |it| {
+            it.sum("network_connections_output_total", &edge) == all
+                && it.sum("network_connections_input_total", &edge) == all
+        });
+    });
+}
+captures!(connections_opened_while_the_agent_starts_are_there_once: auto, kprobe, tracepoint, procfs);
+
+fn the_agents_own_connections_are_none(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    agent.expect("nothing", |it| {
+        it.with("ngraph_connections_opened_total", &[]).count() == 0
+            && it.with("ngraph_connect_failures_total", &[]).count() == 0
+            && it.sum("ngraph_live_connections", &[]) == 0
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = held(&listener);
+    agent.expect("and then one", |it| open_now(it) == (1, 1));
+    one.close();
+}
+captures!(the_agents_own_connections_are_none: auto, kprobe, tracepoint, procfs);
+
+fn every_hook_that_the_kernel_has_is_attached_and_proven(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let metrics = agent.settled();
+    let probes = super::support::has_kprobes() && capture != "tracepoint";
+    for (hook, expected) in [
+        ("raw_tracepoint:inet_sock_set_state", capture != "kprobe"),
+        ("kprobe:tcp_connect", probes),
+        ("kretprobe:inet_csk_accept", probes),
+        ("kprobe:security_sock_graft", probes),
+    ] {
+        assert_eq!(metrics.has_hook(hook), expected, "{hook}\n{}", agent.log());
+    }
+}
+captures!(every_hook_that_the_kernel_has_is_attached_and_proven: auto, kprobe, tracepoint);

@@ -1,0 +1,179 @@
+//! An agent under test: started, read, stopped.
+
+use std::{
+    env, fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::{metrics::Metrics, wait_for};
+
+/// The binary under test; a guest has it in another place than the machine that built it.
+pub fn binary() -> PathBuf {
+    env::var_os("NGRAPH_BIN").map_or_else(|| env!("CARGO_BIN_EXE_ngraph").into(), PathBuf::from)
+}
+
+/// A command that runs the agent without this process' own NGRAPH_ variables.
+pub fn command(args: &[&str]) -> Command {
+    command_of(&binary(), args)
+}
+
+/// The same with another copy of the binary.
+pub fn command_of(binary: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NGRAPH_")) {
+        command.env_remove(name);
+    }
+    command.args(args);
+    command
+}
+
+/// A running agent, in the network namespace of the thread that started it. Dropping it
+/// ends it.
+pub struct Agent {
+    child: Child,
+    folder: Folder,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+enum Folder {
+    Own(TempDir),
+    Given(PathBuf),
+}
+
+impl Agent {
+    /// Starts an agent that writes every second and asks no resolver, and waits for its
+    /// first file.
+    pub fn start(args: &[&str]) -> Self {
+        let agent = Self::launch(args);
+        agent.wait_for("the first file", |_| true);
+        agent
+    }
+
+    /// The same without waiting.
+    pub fn launch(args: &[&str]) -> Self {
+        let folder = TempDir::new().expect("make a folder");
+        let mut command = command(&["--interval=1", "--no-resolve"]);
+        command.arg("--output").arg(folder.path()).args(args);
+        Self::spawn(command, Folder::Own(folder))
+    }
+
+    /// Runs a command that writes into `folder`.
+    pub fn run(command: Command, folder: &Path) -> Self {
+        Self::spawn(command, Folder::Given(folder.to_owned()))
+    }
+
+    fn spawn(mut command: Command, folder: Folder) -> Self {
+        command.stderr(Stdio::piped()).stdin(Stdio::null());
+        let mut child = command.spawn().expect("start the agent");
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = BufReader::new(child.stderr.take().expect("the agent's stderr"));
+        let sink = Arc::clone(&log);
+        let reader = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let mut log = sink.lock().expect("the log");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self { child, folder, log, reader: Some(reader) }
+    }
+
+    /// Where its file is.
+    pub fn file(&self) -> PathBuf {
+        let folder = match &self.folder {
+            Folder::Own(folder) => folder.path(),
+            Folder::Given(folder) => folder,
+        };
+        folder.join("ngraph.prom")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// Its last file, if there is one.
+    pub fn metrics(&self) -> Option<Metrics> {
+        fs::read_to_string(self.file()).ok().map(|text| Metrics::parse(&text))
+    }
+
+    /// Waits for a file of which `fact` holds.
+    pub fn wait_for(&self, what: &str, mut fact: impl FnMut(&Metrics) -> bool) -> Metrics {
+        let mut last = None;
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_for(what, || {
+                last = self.metrics();
+                last.clone().filter(|metrics| fact(metrics))
+            })
+        }));
+        found.unwrap_or_else(|_| {
+            let text = fs::read_to_string(self.file()).unwrap_or_else(|err| err.to_string());
+            panic!("waited in vain: {what}\n--- log\n{}\n--- file\n{text}", self.log())
+        })
+    }
+
+    /// Waits for two files more, made after everything that has happened until now, so that
+    /// a count that goes on rising shows.
+    pub fn settled(&self) -> Metrics {
+        let stamp = |metrics: &Metrics| {
+            let name = "ngraph_last_write_timestamp_seconds";
+            metrics.with(name, &[]).next().map_or(0.0, |sample| sample.value)
+        };
+        let mut last = self.metrics().as_ref().map_or(0.0, stamp);
+        let mut metrics = Metrics::default();
+        for _ in 0..2 {
+            metrics = self.wait_for("another file", |metrics| stamp(metrics) > last);
+            last = stamp(&metrics);
+        }
+        metrics
+    }
+
+    /// Waits until a file has what was expected, and sees that it stays so.
+    pub fn expect(&self, what: &str, fact: impl Fn(&Metrics) -> bool) -> Metrics {
+        self.wait_for(what, &fact);
+        let metrics = self.settled();
+        assert!(fact(&metrics), "{what}: held and holds no more: {metrics:#?}\n{}", self.log());
+        metrics
+    }
+
+    /// Sends a signal to the agent.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id() as i32).expect("a process id");
+        kill_process(pid, signal).expect("signal the agent");
+    }
+
+    /// Asks the agent to end, and gives how it did and what it had logged.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Waits for the agent to end by itself.
+    pub fn end(&mut self) -> (ExitStatus, String) {
+        let status = wait_for("the agent's end", || self.child.try_wait().expect("wait"));
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("read the log");
+        }
+        (status, self.log())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

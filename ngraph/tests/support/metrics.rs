@@ -1,0 +1,89 @@
+//! Reads a metrics file back, strictly.
+
+use std::collections::BTreeMap;
+
+/// One sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub value: f64,
+}
+
+/// A whole file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(pub Vec<Sample>);
+
+impl Metrics {
+    /// Parses a file; panics on a line that is no sample and no comment, on a series that
+    /// is there twice, and on a file that doesn't end in a newline.
+    pub fn parse(text: &str) -> Self {
+        assert!(text.ends_with('\n'), "the file ends in the middle of a line:\n{text}");
+        let mut seen = std::collections::BTreeSet::new();
+        let mut samples = Vec::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("line: {line}"));
+            assert!(seen.insert(series), "twice: {series}");
+            let value = value.parse().unwrap_or_else(|_| panic!("line: {line}"));
+            let (name, labels) = match series.split_once('{') {
+                Some((name, labels)) => (name, labels.strip_suffix('}').expect("a closing brace")),
+                None => (series, ""),
+            };
+            let labels = parse_labels(labels);
+            samples.push(Sample { name: name.to_owned(), labels, value });
+        }
+        Self(samples)
+    }
+
+    /// The samples of a family that have these labels.
+    pub fn with<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a [(&'a str, &'a str)],
+    ) -> impl Iterator<Item = &'a Sample> {
+        self.0.iter().filter(move |sample| {
+            let has = |&(label, value): &(&str, &str)| {
+                sample.labels.get(label).is_some_and(|found| found == value)
+            };
+            sample.name == name && labels.iter().all(has)
+        })
+    }
+
+    /// Their sum; 0 where there are none.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.with(name, labels).map(|sample| sample.value).sum::<f64>() as u64
+    }
+
+    /// Connections opened in a direction.
+    pub fn opened(&self, direction: &str) -> u64 {
+        self.sum("ngraph_connections_opened_total", &[("direction", direction)])
+    }
+
+    /// Whether a hook is attached.
+    pub fn has_hook(&self, hook: &str) -> bool {
+        self.sum("ngraph_hook_attached", &[("hook", hook)]) == 1
+    }
+}
+
+fn parse_labels(text: &str) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (label, behind) = rest.split_once("=\"").expect("a label's value in quotes");
+        let mut value = String::new();
+        let mut chars = behind.char_indices();
+        let end = loop {
+            match chars.next().expect("a closing quote") {
+                (at, '"') => break at,
+                (_, '\\') => match chars.next().expect("an escaped character").1 {
+                    'n' => value.push('\n'),
+                    other => value.push(other),
+                },
+                (_, other) => value.push(other),
+            }
+        };
+        labels.insert(label.to_owned(), value);
+        rest = behind[end + 1..].trim_start_matches(',');
+    }
+    labels
+}

@@ -1,0 +1,66 @@
+//! What the tests share: an agent under test, a network namespace of one's own, traffic.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses a part")]
+
+pub mod agent;
+pub mod limited;
+pub mod metrics;
+pub mod netns;
+pub mod traffic;
+
+use std::{
+    env,
+    io::Write as _,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a fact may take to become one, on a slow machine under emulation.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `fact` gives something; `what` says what was awaited when it never does.
+pub fn wait_for<T>(what: &str, mut fact: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = fact() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Skips the test it's called in: only where the machine can't run it, and never where the
+/// caller says that everything must run.
+pub fn skip(reason: &str) {
+    assert!(env::var_os("NGRAPH_MUST_RUN").is_none(), "must not be skipped: {reason}");
+    skip_earned(reason);
+}
+
+/// Skips the test it's called in for something that this kernel truly doesn't have.
+pub fn skip_earned(reason: &str) {
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    // Not through print!, which the test harness keeps to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
+}
+
+/// Runs a test in a thread of its own, whose namespaces end with it even where the harness
+/// gives all tests the same thread.
+pub fn isolated(test: impl FnOnce() + Send) {
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    thread::scope(|scope| {
+        let run = thread::Builder::new().name(name).spawn_scoped(scope, test);
+        if let Err(panic) = run.expect("start a thread").join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// Whether this process may do what root may.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether this kernel has kprobes.
+pub fn has_kprobes() -> bool {
+    std::path::Path::new("/sys/bus/event_source/devices/kprobe/type").exists()
+}

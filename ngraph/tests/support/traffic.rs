@@ -1,0 +1,75 @@
+//! Connections, made and ended by real sockets.
+
+use std::{
+    io::{self, Read as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+
+/// Makes `count` connections to a listener at `listen` (port 0: any), one after the other,
+/// each accepted and closed at once by both ends. Gives the listener's address.
+pub fn short_connections(listen: &str, connect: Option<&str>, count: usize) -> SocketAddr {
+    let listener = TcpListener::bind(listen).unwrap_or_else(|err| panic!("bind {listen}: {err}"));
+    let address = listener.local_addr().expect("the listener's address");
+    let target = match connect {
+        Some(ip) => SocketAddr::new(ip.parse().expect("an address"), address.port()),
+        None => address,
+    };
+    let server = thread::spawn(move || {
+        for _ in 0..count {
+            drop(listener.accept().expect("accept"));
+        }
+    });
+    for _ in 0..count {
+        drop(TcpStream::connect(target).expect("connect"));
+    }
+    server.join().expect("the server");
+    address
+}
+
+/// A connection that stays open until it is dropped.
+pub struct Held {
+    pub client: TcpStream,
+    pub server: TcpStream,
+}
+
+/// Makes a connection that stays open.
+pub fn held(listener: &TcpListener) -> Held {
+    let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connect");
+    let (server, _) = listener.accept().expect("accept");
+    Held { client, server }
+}
+
+impl Held {
+    /// Closes both ends, the client first, and waits until the server knows.
+    pub fn close(self) {
+        let Self { client, mut server } = self;
+        drop(client);
+        assert_eq!(server.read(&mut [0]).expect("read the end"), 0);
+    }
+}
+
+/// Connects from one address and port to another.
+pub fn connect_from(local: SocketAddr, peer: SocketAddr) -> io::Result<TcpStream> {
+    let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    net::bind(&socket, &local)?;
+    net::connect(&socket, &peer)?;
+    Ok(socket.into())
+}
+
+/// Closes by a reset, which leaves no TIME_WAIT behind, so that the ports are free at once.
+pub fn reset(stream: TcpStream) {
+    sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("linger for nothing");
+    drop(stream);
+}
+
+/// An address where nobody listens: one whose listener has just been closed.
+pub fn closed_port(ip: &str) -> SocketAddr {
+    let listener = TcpListener::bind((ip, 0)).expect("bind");
+    listener.local_addr().expect("an address")
+}

@@ -1,0 +1,38 @@
+//! `cargo xtask dist`: the agent as one file that needs nothing from the system it runs on.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    cargo::{self, Rustc},
+    elf, setup,
+};
+
+/// Builds the static binary and tells where it is and how large.
+pub(crate) fn dist() -> Result<()> {
+    setup::ensure()?;
+    let rustc = Rustc::ask()?;
+    let mut build = cargo::cargo_static("build", &rustc.host);
+    let built = cargo::executables(build.args(["--package", "ngraph"]))?;
+    let agent = cargo::agent(&built)?;
+
+    let bytes = fs::read(agent).with_context(|| format!("read {}", agent.display()))?;
+    let is_static = elf::is_static(&bytes);
+    if !is_static.with_context(|| format!("read the ELF headers of {}", agent.display()))? {
+        bail!(
+            "{} asks for a dynamic loader: the static build failed",
+            agent.display()
+        );
+    }
+    let folder = cargo::root().join("target/dist");
+    let file = folder.join("ngraph");
+    // A running copy can't be written to, but it can be replaced.
+    let part = folder.join(format!("ngraph.part-{}", std::process::id()));
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::copy(agent, &part))
+        .and_then(|_| fs::rename(&part, &file))
+        .with_context(|| format!("copy {} to {}", agent.display(), file.display()))?;
+    println!("{}: {:.1} MB", file.display(), bytes.len() as f64 / 1e6);
+    Ok(())
+}

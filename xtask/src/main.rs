@@ -1,0 +1,96 @@
+//! What cargo can't say: setup, run, the kernel matrix, the static binary.
+//!
+//! This file only reads the command line; each verb is a file of its own.
+
+mod apt;
+mod bpf_linker;
+mod cache;
+mod cargo;
+mod command;
+mod cpio;
+mod dist;
+mod elf;
+mod initramfs;
+mod kernel;
+mod lint;
+mod modules;
+mod qemu;
+mod root;
+mod run;
+mod rust_src;
+mod setup;
+mod sources;
+mod tally;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What cargo can't say, in one place: `cargo xtask VERB`.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Bring what the eBPF side needs and the machine lacks: rust-src and bpf-linker
+    Setup,
+    /// Build the agent as you and run it as root
+    Run {
+        /// Arguments of ngraph
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Build the static binary at target/dist/ngraph
+    Dist,
+    /// Run clippy on the host's and on the kernel's side; a warning is an error
+    Lint,
+    /// Run every test on this machine, then the kernel tests on each kernel of the matrix
+    Test {
+        /// Leave out the guests
+        #[arg(long)]
+        no_vm: bool,
+        /// Kernels of the guests
+        #[arg(long, value_delimiter = ',', default_values = vm::KERNELS, value_name = "KERNEL")]
+        kernels: Vec<String>,
+        /// Arguments of libtest: a filter, --exact, ...
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Run the kernel tests in guests, one for each kernel
+    Vm {
+        /// Kernel versions, as far as they matter: 5.10, 6.12, 7
+        #[arg(default_values = vm::KERNELS)]
+        kernels: Vec<String>,
+        /// Arguments of libtest: a filter, --exact, ...
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Setup => setup::setup(),
+        Verb::Run { args } => run::run(&args),
+        Verb::Dist => dist::dist(),
+        Verb::Lint => lint::lint(),
+        Verb::Test {
+            no_vm,
+            kernels,
+            args,
+        } => test::test(if no_vm { &[] } else { &kernels }, &args),
+        Verb::Vm { kernels, args } => vm::vm(&kernels, &args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("xtask: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! One guest: starts QEMU, follows its console and ends it when it's done or stuck.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use crate::{command, kernel::Kernel, root, tally::Tally};
+
+const QEMU: &str = "qemu-system-x86_64";
+
+/// Software emulation runs a suite in a minute or two; a guest that takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(12 * 60);
+
+/// What the kernel prints when it can't go on. It may hang instead of rebooting.
+const FATAL: [&str; 4] = [
+    "Kernel panic",
+    "detected stalls on CPUs",
+    "self-detected stall on CPU",
+    "RCU grace-period kthread stack dump",
+];
+
+/// After a fatal line the stack trace is worth waiting for.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Installs QEMU if it isn't there.
+pub(crate) fn ensure() -> Result<()> {
+    if command::find(QEMU).is_some() {
+        return Ok(());
+    }
+    let remedy = "install QEMU's x86 system emulation so that qemu-system-x86_64 is on the PATH";
+    if command::find("apt-get").is_none() {
+        bail!("find {QEMU} on the PATH: not there ({remedy})");
+    }
+    let sudo = root::prefix(&[], remedy)?;
+    let apt = |arguments: &[&str]| {
+        let words = [
+            &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"],
+            arguments,
+        ]
+        .concat();
+        let words: Vec<&str> = sudo.iter().map(String::as_str).chain(words).collect();
+        command::output(Command::new(words[0]).args(&words[1..]))
+    };
+    eprintln!("install qemu-system-x86");
+    let install = [
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "qemu-system-x86",
+    ];
+    // The lists may be old or, in a fresh container, absent.
+    apt(&install)
+        .or_else(|_| apt(&["update"]).and_then(|_| apt(&install)))
+        .with_context(|| format!("install qemu-system-x86 ({remedy})"))?;
+    Ok(())
+}
+
+/// Boots `kernel` with `initramfs`; counts the tests that the guest ran.
+///
+/// `log` gets all that the guest said, and the terminal too, each line after `[name]`.
+pub(crate) fn boot(name: &str, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<Tally> {
+    let mut log = File::create(log).with_context(|| format!("create {}", log.display()))?;
+    let mut guest = Guest::start(&kernel.vmlinuz, initramfs)?;
+    let lines = follow(&mut guest.0)?;
+    let mut console = Console::default();
+    let mut deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(left) {
+            Ok(line) => {
+                writeln!(log, "{line}").context("write the guest's log")?;
+                if console.read(&line) {
+                    println!("[{name}] {line}");
+                }
+                if console.is_fatal(&line) {
+                    deadline = deadline.min(Instant::now() + LAST_WORDS);
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                console.trouble.get_or_insert_with(|| {
+                    format!("ended by the watchdog after {} s", PATIENCE.as_secs())
+                });
+                break;
+            }
+        }
+    }
+    console.verdict(&kernel.release)
+}
+
+/// A running QEMU, which dies with the thread that started it.
+struct Guest(Child);
+
+impl Guest {
+    fn start(vmlinuz: &Path, initramfs: &Path) -> Result<Self> {
+        let mut command = Command::new(QEMU);
+        // Emulation in software: that works everywhere, and /dev/kvm in a nested guest may
+        // open and yet not run a stock kernel.
+        command
+            .args(["-accel", "tcg", "-cpu", "max", "-m", "1024", "-smp", "2"])
+            .args([
+                "-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none",
+            ])
+            .arg("-no-reboot")
+            .arg("-kernel")
+            .arg(vmlinuz)
+            .arg("-initrd")
+            .arg(initramfs)
+            .args(["-append", "console=ttyS0 panic=-1 quiet"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        // SAFETY: prctl is a plain system call, which is all that may be done after fork.
+        unsafe {
+            // However we end, the guest doesn't run on alone.
+            command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
+        }
+        command
+            .spawn()
+            .map(Self)
+            .with_context(|| command::show(&command))
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is fine.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads the console in a thread of its own, since reading can't be given a deadline.
+fn follow(guest: &mut Child) -> Result<mpsc::Receiver<String>> {
+    let console = guest.stdout.take().context("open the guest's console")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line)
+                .trim_end_matches('\r')
+                .to_owned();
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// What was read from a guest's console.
+#[derive(Default)]
+struct Console {
+    tally: Tally,
+    release: Option<String>,
+    exit: Option<String>,
+    trouble: Option<String>,
+}
+
+impl Console {
+    /// Takes a line; gives back whether it's worth showing.
+    fn read(&mut self, line: &str) -> bool {
+        // The firmware leaves terminal codes before the first line.
+        if let Some((_, said)) = line.split_once("ngraph-guest: ") {
+            if let Some(release) = said.strip_prefix("kernel ") {
+                self.release = Some(release.to_owned());
+            } else if let Some(code) = said.strip_prefix("exit ") {
+                self.exit = Some(code.to_owned());
+            }
+        }
+        self.tally.read(line)
+    }
+
+    fn is_fatal(&mut self, line: &str) -> bool {
+        // A test may print such words, but only after the kernel's time stamp is it serious.
+        let is_fatal = line.contains("] ") && FATAL.iter().any(|words| line.contains(words));
+        if is_fatal {
+            self.trouble.get_or_insert_with(|| line.to_owned());
+        }
+        is_fatal
+    }
+
+    fn verdict(self, release: &str) -> Result<Tally> {
+        if let Some(trouble) = self.trouble {
+            bail!("{trouble}");
+        }
+        match self.release {
+            Some(booted) if booted == release => {}
+            Some(booted) => bail!("booted Linux {booted} instead of {release}"),
+            None => bail!("ended before its first program ran"),
+        }
+        match self.exit.as_deref() {
+            Some("0") if self.tally.suites == 0 => bail!("the tests printed no result"),
+            Some(code) if code != "0" && self.tally.failed == 0 => {
+                bail!("the tests ended with exit code {code} and no result")
+            }
+            Some(_) => Ok(self.tally),
+            None => bail!("ended in the middle of the tests"),
+        }
+    }
+}
+
+/// The file that a guest's console is kept in.
+pub(crate) fn log_file(folder: &Path, name: &str) -> Result<PathBuf> {
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    Ok(folder.join(format!("{name}.log")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: &str = "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out";
+    const BAD: &str =
+        "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out";
+
+    #[test]
+    fn a_whole_run_is_counted() {
+        let tally = read(&[
+            "\x1b[2J\x1bcngraph-guest: kernel 6.1.0",
+            OK,
+            "ngraph-guest: exit 0",
+        ]);
+        assert_eq!(tally.unwrap().passed, 2);
+        let tally = read(&["ngraph-guest: kernel 6.1.0", BAD, "ngraph-guest: exit 101"]);
+        assert_eq!(tally.unwrap().failed, 1);
+    }
+
+    #[test]
+    fn what_is_not_a_whole_run_is_an_error() {
+        for (lines, error) in [
+            (vec![], "ended before its first program ran"),
+            (
+                vec!["ngraph-guest: kernel 5.4.0"],
+                "booted Linux 5.4.0 instead of 6.1.0",
+            ),
+            (
+                vec!["ngraph-guest: kernel 6.1.0", OK],
+                "ended in the middle of the tests",
+            ),
+            (
+                vec!["ngraph-guest: kernel 6.1.0", "ngraph-guest: exit 0"],
+                "the tests printed no result",
+            ),
+            (
+                vec!["ngraph-guest: kernel 6.1.0", "ngraph-guest: exit 139"],
+                "the tests ended with exit code 139 and no result",
+            ),
+            (
+                vec![
+                    "ngraph-guest: kernel 6.1.0",
+                    "[    9.1] Kernel panic - not syncing: x",
+                ],
+                "[    9.1] Kernel panic - not syncing: x",
+            ),
+        ] {
+            let said = read(&lines).err().map(|err| err.to_string());
+            assert_eq!(said.as_deref(), Some(error), "{lines:?}");
+        }
+    }
+
+    fn read(lines: &[&str]) -> Result<Tally> {
+        let mut console = Console::default();
+        for line in lines {
+            console.read(line);
+            console.is_fatal(line);
+        }
+        console.verdict("6.1.0")
+    }
+}
