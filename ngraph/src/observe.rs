@@ -30,6 +30,9 @@ pub enum Observation {
         at_ns: u64,
         /// Whose it is, where known.
         owner: Option<Owner>,
+        /// Whether it may have been open for a while, and seen by a snapshot: a connection
+        /// waits in its listener's queue for as long as nobody accepts it.
+        may_be_known: bool,
     },
     /// Whose a connection is.
     Owned {
@@ -100,7 +103,14 @@ impl Reading {
             _ => return Err(Malformed),
         };
         let flow = self.flow(event);
-        Ok(Observation::Opened { id, flow, role, at_ns: event.at_ns, owner: owner(event) })
+        Ok(Observation::Opened {
+            id,
+            flow,
+            role,
+            at_ns: event.at_ns,
+            owner: owner(event),
+            may_be_known: event.kind == kind::ACCEPT,
+        })
     }
 
     fn flow(&self, event: &FlowEvent) -> Flow {

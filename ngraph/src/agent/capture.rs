@@ -15,7 +15,7 @@ use super::selftest::{Expected, Loop, prove};
 use crate::{
     config::{Capture, Config, Scope},
     hooks::{HOOKS, HookSet},
-    kernel::{Plan, Tracer, offsets, offsets::Offsets, sock_entries},
+    kernel::{Plan, Tracer, offsets, offsets::Offsets, probe, sock_entries},
     observe::Reading,
     snapshot::namespaces,
 };
@@ -60,8 +60,22 @@ pub fn open(config: &Config) -> Result<Captured> {
         return Ok(Captured::snapshots_alone());
     }
     let mut refused = Vec::new();
+    // Asked before they are tried: the kernel says no more than "no such file", three times.
+    for hook in [hook::TCP_CONNECT, hook::SOCK_GRAFT, hook::CSK_ACCEPT] {
+        if let (true, Err(why)) = (hooks.has(hook), probe::kprobes()) {
+            hooks = hooks.without(hook);
+            refused.push((hook, why));
+        }
+    }
     let known = known_offsets(Path::new(offsets::VMLINUX));
     let captured = loop {
+        if !is_enough(config.capture, hooks) {
+            let why = reasons(&refused);
+            bail!("{}: {why} (--capture auto takes what there is)", way(config.capture));
+        }
+        if hooks.is_empty() {
+            break Captured::snapshots_alone();
+        }
         match attempt(config, hooks, known) {
             Ok(Attempt::Proven(captured)) => break captured,
             Ok(Attempt::Refused(hook, why)) => {
@@ -76,13 +90,6 @@ pub fn open(config: &Config) -> Result<Captured> {
                 return Ok(Captured::snapshots_alone());
             }
             Err(err) => return Err(err).with_context(|| way(config.capture)),
-        }
-        if !is_enough(config.capture, hooks) {
-            let why = reasons(&refused);
-            bail!("{}: {why} (--capture auto takes what there is)", way(config.capture));
-        }
-        if hooks.is_empty() {
-            break Captured::snapshots_alone();
         }
     };
     report(&captured, &refused);

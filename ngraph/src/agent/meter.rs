@@ -10,6 +10,16 @@ pub fn process_use() -> ProcessUse {
     read().unwrap_or_default()
 }
 
+/// Gives memory back that was needed at the start alone: loading the kernel side takes
+/// some 20 MB for a moment, since aya parses the whole of the kernel's BTF.
+pub fn give_back_memory() {
+    // SAFETY: malloc_trim touches nothing but memory that is free.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 fn read() -> procfs::ProcResult<ProcessUse> {
     let this = Process::myself()?;
     let stat = this.stat()?;

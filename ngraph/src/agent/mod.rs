@@ -102,6 +102,7 @@ impl Agent {
         // Before anything else: what can't be written needs no tracing.
         let sink = Sink::open(&config)?;
         let mut captured = capture::open(&config)?;
+        meter::give_back_memory();
         let limits = Limits {
             max_edges: config.max_edges,
             edge_ttl: config.edge_ttl,

@@ -24,8 +24,6 @@ impl Tracer {
                 program.attach(name).map_err(|err| probe::explain(&err.into()))?;
             }
             Program::KProbe(program) => {
-                // Asked before: a kernel without kprobes says no more than "no such file".
-                probe::kprobes()?;
                 program.load().map_err(|err| probe::explain(&err.into()))?;
                 program.attach(name, 0).map_err(|err| probe::explain(&err.into()))?;
             }

@@ -77,8 +77,11 @@ impl LiveSet {
     /// Takes an observation in and tells `sink` what changed.
     pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
         match observation {
-            Observation::Opened { id, flow, role, at_ns, owner } => {
-                self.open(id, flow, role, at_ns, owner, &mut sink);
+            Observation::Opened { id, flow, role, at_ns, owner, may_be_known } => {
+                let is_known = may_be_known && self.adopt(id, &flow, owner.as_ref());
+                if !is_known {
+                    self.open(id, flow, role, at_ns, owner, &mut sink);
+                }
             }
             Observation::Owned { id, owner } => {
                 if let Some(conn) = self.conns.get_mut(&id) {
@@ -116,6 +119,20 @@ impl LiveSet {
     /// Whose a connection is, where an event told.
     pub fn owner(&self, id: ConnId) -> Option<&Owner> {
         self.conns.get(&id)?.owner.as_ref()
+    }
+
+    /// Gives a connection that a snapshot found the identity that an event tells of it.
+    fn adopt(&mut self, id: ConnId, flow: &Flow, owner: Option<&Owner>) -> bool {
+        let Some(found) = self.by_flow.get_mut(flow).filter(|found| found.sock == 0) else {
+            return false;
+        };
+        let Some(mut conn) = self.conns.remove(found) else {
+            return false;
+        };
+        *found = id;
+        conn.owner = owner.cloned();
+        self.conns.insert(id, conn);
+        true
     }
 
     fn open(

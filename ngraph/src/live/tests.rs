@@ -19,7 +19,7 @@ fn flow(local_port: u16) -> Flow {
 fn opened(sock: u64, local_port: u16) -> Observation {
     let id = ConnId { sock, opened_ns: sock * 10 };
     let (flow, role) = (flow(local_port), Role::Outbound);
-    Observation::Opened { id, flow, role, at_ns: 0, owner: None }
+    Observation::Opened { id, flow, role, at_ns: 0, owner: None, may_be_known: false }
 }
 
 fn closed(sock: u64) -> Observation {
@@ -136,6 +136,21 @@ fn a_connection_older_than_the_hooks_ends_by_its_flow() {
 }
 
 #[test]
+fn a_connection_that_a_snapshot_found_before_it_was_accepted_is_one() {
+    let mut set = Set::default();
+    assert_eq!(set.reconcile(&snapshot(&[1000]), SIGHT).opened, 1);
+    let mut accepted = opened(7, 1000);
+    if let Observation::Opened { may_be_known, .. } = &mut accepted {
+        *may_be_known = true;
+    }
+    set.apply(accepted.clone());
+    set.apply(accepted);
+    assert_eq!((set.opens(), set.closes(), set.live.len()), (1, 0, 1));
+    set.apply(closed(7));
+    assert_eq!((set.closes(), set.live.len()), (1, 0));
+}
+
+#[test]
 fn one_absence_is_no_end_and_two_are() {
     let mut set = Set::default();
     set.apply(opened(1, 1000));
@@ -157,10 +172,11 @@ fn after_a_loss_one_absence_is_an_end() {
 #[test]
 fn a_connection_younger_than_the_snapshot_is_not_missed_by_it() {
     let mut set = Set::default();
-    let Observation::Opened { id, flow, role, owner, .. } = opened(1, 1000) else {
-        unreachable!();
-    };
-    set.apply(Observation::Opened { id, flow, role, owner, at_ns: 1_000_000_000 });
+    let mut opened = opened(1, 1000);
+    if let Observation::Opened { at_ns, .. } = &mut opened {
+        *at_ns = 1_000_000_000;
+    }
+    set.apply(opened);
     assert_eq!(set.reconcile(&snapshot(&[]), SIGHT), Repairs::default());
 }
 

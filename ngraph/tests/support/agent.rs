@@ -100,6 +100,14 @@ impl Agent {
         self.child.id()
     }
 
+    /// Its effective capabilities, a bit each.
+    pub fn capabilities(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(path).expect("the agent's status");
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        u64::from_str_radix(line.expect("CapEff").trim(), 16).expect("a hexadecimal number")
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()

@@ -39,8 +39,10 @@ pub fn skip(reason: &str) {
 /// Skips the test it's called in for something that this kernel truly doesn't have.
 pub fn skip_earned(reason: &str) {
     let name = thread::current().name().unwrap_or("a test").to_owned();
-    // Not through print!, which the test harness keeps to itself.
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: {reason}");
+    // Not through print!, which the test harness keeps to itself; at once, or tests that run
+    // at the same time write in between.
+    let line = format!("skipped: {name}: {reason}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Runs a test in a thread of its own, whose namespaces end with it even where the harness
