@@ -1,6 +1,8 @@
 //! The agent: hooks, snapshots, names and files around what is known. The one loop.
 
 pub mod capture;
+mod file;
+mod mend;
 mod meter;
 mod selftest;
 mod sink;
@@ -15,23 +17,20 @@ use anyhow::{Context as _, Result};
 use log::{info, warn};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    task::JoinHandle,
     time::{MissedTickBehavior, interval_at, sleep_until},
 };
 
 use crate::{
     clock,
-    config::{Config, Format},
-    export,
-    flow::Role,
-    graph::{Limits, PerRole, View},
-    health::{Health, HookCounts},
+    config::Config,
+    graph::Limits,
+    health::HookCounts,
     kernel::probe,
-    live::Sight,
     names::{self, Names},
-    snapshot::{self, Snapshot},
+    snapshot::Snapshot,
 };
 use capture::Captured;
+use mend::Pending;
 use sink::Sink;
 use state::State;
 
@@ -43,10 +42,6 @@ const DRAIN_IDLE: Duration = Duration::from_millis(160);
 /// an edge is held back for its peer's.
 const FIRST_NAMES: Duration = Duration::from_secs(2);
 const NAME_WAIT: Duration = Duration::from_secs(5);
-
-/// Time between snapshots where the hooks see connections open and close, so that there's
-/// nothing to mend but what was lost.
-const SELDOM: Duration = Duration::from_secs(60);
 
 /// Runs until SIGTERM, SIGINT, or with `--once` the first file.
 ///
@@ -84,17 +79,13 @@ struct Agent {
     /// What snapshots couldn't read, told once per change.
     problems: Vec<String>,
     counts: HookCounts,
-    /// Events lost when the last snapshot was reconciled.
+    /// Lost events that a snapshot has mended since.
     mended: u64,
+    /// Lost events when the last snapshot began.
+    lost_before: u64,
     snapshot_took: Duration,
     snapshot_began: Duration,
     write_took: Duration,
-}
-
-/// A snapshot in the making, and whether it only confirms the one before.
-struct Pending {
-    task: JoinHandle<Result<Snapshot>>,
-    is_confirmation: bool,
 }
 
 impl Agent {
@@ -120,6 +111,7 @@ impl Agent {
             problems: Vec::new(),
             counts: HookCounts::default(),
             mended: 0,
+            lost_before: 0,
             snapshot_took: Duration::ZERO,
             snapshot_began: Duration::ZERO,
             write_took: Duration::ZERO,
@@ -205,63 +197,6 @@ impl Agent {
         self.file()
     }
 
-    fn begin(&mut self, is_confirmation: bool) -> Pending {
-        self.state.begin_snapshot();
-        self.snapshot_began = clock::since_boot();
-        Pending { task: tokio::task::spawn_blocking(self.snapshot()), is_confirmation }
-    }
-
-    fn snapshot(&self) -> impl FnOnce() -> Result<Snapshot> + use<> {
-        let (root, scope) = (self.config.procfs.clone(), self.config.scope);
-        move || snapshot::procfs::take(&root, scope, clock::since_boot)
-    }
-
-    /// Whether connections are missing that were there: the next snapshot decides.
-    fn take_in(&mut self, snapshot: Result<Snapshot>) -> Result<bool> {
-        self.drain();
-        match snapshot {
-            Ok(snapshot) => Ok(self.mend(&snapshot, false) > 0),
-            Err(err) => {
-                self.tell_problems(vec![format!("{err:#}")]);
-                Ok(false)
-            }
-        }
-    }
-
-    fn mend(&mut self, snapshot: &Snapshot, is_first: bool) -> u64 {
-        let lost = self.read_counts().lost();
-        let sight = Sight {
-            sees_ends: self.captured.hooks.states_speak(),
-            is_lossy: lost > self.mended,
-            is_first,
-        };
-        self.mended = lost;
-        self.snapshot_took = snapshot.took;
-        let repairs = self.state.reconcile(snapshot, sight, clock::since_boot());
-        self.tell_problems(snapshot.problems.clone());
-        repairs.suspects
-    }
-
-    fn tell_problems(&mut self, problems: Vec<String>) {
-        if problems != self.problems {
-            problems.iter().for_each(|problem| warn!("snapshot: {problem}"));
-            self.problems = problems;
-        }
-    }
-
-    fn is_snapshot_due(&mut self) -> Result<bool> {
-        let since = clock::since_boot().saturating_sub(self.snapshot_began);
-        let speak = self.captured.hooks.states_speak();
-        let every = match self.config.snapshot_interval {
-            Some(every) => every,
-            None if speak => SELDOM.max(self.config.interval),
-            None => self.config.interval,
-        };
-        // Half an interval of slack: the two timers drift against each other.
-        let is_time = since + self.config.interval / 2 >= every;
-        Ok(is_time || self.read_counts().lost() > self.mended)
-    }
-
     /// Takes in what the kernel side has put into the ring buffer.
     fn drain(&mut self) -> usize {
         let now = clock::since_boot();
@@ -283,53 +218,6 @@ impl Agent {
             }
         }
         self.counts
-    }
-
-    fn view(&mut self) -> View {
-        let now = clock::since_boot();
-        self.names.collect(now);
-        let Self { state, names, .. } = self;
-        state.graph.file(now, |peer| names.ask(peer, now))
-    }
-
-    fn file(&mut self) -> Result<()> {
-        let start = Instant::now();
-        self.drain();
-        let view = self.view();
-        let health = self.health();
-        let text = match self.config.format {
-            Format::Prom => export::prometheus(&view, &health),
-            Format::Json => export::json::json(&view, &health)?,
-        };
-        if self.sink.write(&text)? {
-            self.state.file_written();
-        }
-        self.write_took = start.elapsed();
-        Ok(())
-    }
-
-    fn health(&mut self) -> Health {
-        let hooks = self.read_counts();
-        let tracer = self.captured.tracer.as_ref();
-        let State { graph, events, malformed, repairs, .. } = &self.state;
-        Health {
-            attached: self.captured.hooks.flags(),
-            hooks,
-            events: *events,
-            malformed: *malformed,
-            repaired_opens: repairs.opened,
-            repaired_closes: repairs.closed,
-            snapshot_seconds: self.snapshot_took.as_secs_f64(),
-            write_seconds: self.write_took.as_secs_f64(),
-            write_failures: self.sink.failures,
-            live: PerRole::from_fn(|role: Role| graph.open(role)),
-            edges: PerRole::from_fn(|role| graph.edges(role) as u64),
-            folded: PerRole::from_fn(|role| graph.folded(role)),
-            programs: tracer.map(|tracer| tracer.program_runs()).unwrap_or_default(),
-            process: meter::process_use(),
-            written_at: clock::unix_seconds(),
-            kernel: self.kernel.clone(),
-        }
     }
 }
 

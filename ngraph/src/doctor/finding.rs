@@ -115,10 +115,7 @@ missing x            gone
 
     #[test]
     fn only_what_is_needed_and_missing_keeps_the_agent_from_running() {
-        let mut findings = vec![
-            Finding::ok("a", "").needed(),
-            Finding::missing("b", "", ""),
-        ];
+        let mut findings = vec![Finding::ok("a", "").needed(), Finding::missing("b", "", "")];
         assert!(can_run(&findings));
         assert_eq!(verdict(&findings), Finding::ok("agent", "would run with these options"));
         findings.extend([

@@ -1,12 +1,15 @@
 //! Which hooks work here, each attached and proven by an own connection, and what
 //! `--capture` makes of them.
 
+use anyhow::Result;
+use ngraph_common::event::hook;
+
 use super::finding::Finding;
 use crate::{
     agent::capture,
     config::{Capture, Config},
     hooks::{HOOKS, HookSet},
-    kernel::offsets::Offsets,
+    kernel::{offsets::Offsets, probe},
 };
 
 /// A finding for each hook, and one for the way of capturing. Needs a tokio runtime.
@@ -15,21 +18,26 @@ pub(super) fn look(config: &Config, known: Option<Offsets>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for hook in HookSet::of(Capture::Auto).iter() {
         let about = &HOOKS[usize::from(hook)];
-        findings.push(match capture::try_alone(config, hook, known) {
+        findings.push(match try_alone(config, hook, known) {
             Ok(()) => {
                 working = working.with(hook);
                 Finding::ok(about.name, "proven by an own connection")
             }
             Err(err) => {
-                let text = format!("{err:#}");
-                // The line begins with the name already.
-                let text = text.strip_prefix(&format!("attach {}: ", about.name)).unwrap_or(&text);
-                Finding::missing(about.name, format!("{text}; without it: {}", about.without), "")
+                Finding::missing(about.name, format!("{err:#}; without it: {}", about.without), "")
             }
         });
     }
     findings.push(way(config.capture, working));
     findings
+}
+
+fn try_alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<()> {
+    // Asked before it is tried: the kernel says no more than "no such file".
+    if hook != hook::SET_STATE {
+        probe::kprobes()?;
+    }
+    capture::try_alone(config, hook, known)
 }
 
 /// What the agent would capture with. `auto` always finds a way: /proc has its own finding.
@@ -44,7 +52,9 @@ fn way(asked: Capture, working: HookSet) -> Finding {
              between two",
             "see the hooks above",
         ),
-        Capture::Kprobe | Capture::Tracepoint if !(hooks.sees_connects() && hooks.sees_accepts()) => {
+        Capture::Kprobe | Capture::Tracepoint
+            if !(hooks.sees_connects() && hooks.sees_accepts()) =>
+        {
             let text = "the hooks that --capture asks for don't work";
             let remedy = "see the hooks above; --capture auto takes what there is";
             Finding::missing("capture", text, remedy).needed()
@@ -55,8 +65,6 @@ fn way(asked: Capture, working: HookSet) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use ngraph_common::event::hook;
-
     use super::*;
     use crate::doctor::finding::can_run;
 

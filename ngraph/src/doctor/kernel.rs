@@ -55,7 +55,11 @@ pub(super) fn capabilities() -> Finding {
         let remedy = "without them /proc snapshots alone: run as root, or grant them";
         return Finding::missing("capabilities", format!("no {}", missing.join(", no ")), remedy);
     }
-    let text = if probe::is_admin() { "CAP_SYS_ADMIN, which is more than needed" } else { "CAP_BPF, CAP_PERFMON" };
+    let text = if probe::is_admin() {
+        "CAP_SYS_ADMIN, which is more than needed"
+    } else {
+        "CAP_BPF, CAP_PERFMON"
+    };
     Finding::ok("capabilities", text)
 }
 
@@ -67,7 +71,9 @@ pub(super) fn perf_event_paranoid() -> Option<Finding> {
     }
     Some(Finding::missing(
         "paranoia",
-        format!("kernel.perf_event_paranoid is {value}, which forbids kprobes without CAP_SYS_ADMIN"),
+        format!(
+            "kernel.perf_event_paranoid is {value}, which forbids kprobes without CAP_SYS_ADMIN"
+        ),
         "sysctl kernel.perf_event_paranoid=2, or do without kprobes",
     ))
 }

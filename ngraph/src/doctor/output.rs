@@ -1,10 +1,6 @@
 //! The output folder: who can write it, who can read it. Leaves nothing behind.
 
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::finding::Finding;
 use crate::config::Output;
@@ -49,7 +45,8 @@ fn readable(folder: &Path) -> Finding {
         fs::metadata(at).is_ok_and(|meta| meta.permissions().mode() & wanted != wanted)
     });
     if let Some(closed) = closed {
-        let text = format!("{} is closed to other users, such as node_exporter's", closed.display());
+        let text =
+            format!("{} is closed to other users, such as node_exporter's", closed.display());
         return Finding::missing("readers", text, format!("chmod o+rx {}", closed.display()));
     }
     let private = if whole.starts_with("/tmp") { " and without PrivateTmp" } else { "" };
@@ -117,12 +114,13 @@ mod tests {
         let folder = parent.path().join("textfile");
         DirBuilder::new().create(&folder).unwrap();
         fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
         let whole = fs::canonicalize(parent.path()).unwrap();
         let closed = format!("{} is closed to other users", whole.display());
         assert!(render(&[readable(&folder)]).contains(&closed));
         fs::set_permissions(parent.path(), Permissions::from_mode(0o711)).unwrap();
         let open = readable(&folder);
-        assert!(!render(&[open.clone()]).contains(&closed), "{open:?}");
+        assert!(!render(std::slice::from_ref(&open)).contains(&closed), "{open:?}");
         fs::set_permissions(&folder, Permissions::from_mode(0o711)).unwrap();
         assert_ne!(readable(&folder), open);
     }

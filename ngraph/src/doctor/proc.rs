@@ -20,11 +20,13 @@ fn sockets(config: &Config) -> Finding {
     let root = config.procfs.display();
     match procfs::take(&config.procfs, config.scope, clock::since_boot) {
         Ok(snapshot) => {
-            let text = format!("{root}: connections and attempts at this moment: {}", snapshot.rows.len());
+            let text =
+                format!("{root}: connections and attempts at this moment: {}", snapshot.rows.len());
             Finding::ok("snapshots", text)
         }
         Err(err) => {
-            let remedy = "mount the proc file system of this pid namespace, and name it by --procfs";
+            let remedy =
+                "mount the proc file system of this pid namespace, and name it by --procfs";
             Finding::missing("snapshots", format!("{err:#}"), remedy).needed()
         }
     }

@@ -69,6 +69,9 @@ mod tests {
         let text = render(&[ask(Certain, Duration::from_secs(2)).await]);
         assert!(text.starts_with("ok      resolver  answers"), "{text}");
         let text = render(&[ask(Silent, Duration::from_secs(2)).await]);
-        assert!(text.starts_with("missing resolver  no answer from the name servers in 2s"), "{text}");
+        assert!(
+            text.starts_with("missing resolver  no answer from the name servers in 2s"),
+            "{text}"
+        );
     }
 }

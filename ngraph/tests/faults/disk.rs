@@ -44,9 +44,8 @@ fn a_full_disk_keeps_the_last_good_file_and_is_told_once() {
         assert_eq!(entries, 2, "beside the file and the filler, half a file is left");
 
         fs::remove_file(filler).unwrap();
-        let metrics = agent.wait_for("files again", |metrics| {
-            metrics.sum("ngraph_write_failures_total", &[]) > 0
-        });
+        let metrics = agent
+            .wait_for("files again", |metrics| metrics.sum("ngraph_write_failures_total", &[]) > 0);
         // Three were begun here; the third may have been seen before it failed.
         let failures = metrics.sum("ngraph_write_failures_total", &[]);
         assert!(failures >= 3, "{failures} failures");

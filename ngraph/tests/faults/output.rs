@@ -1,12 +1,6 @@
 //! The output folder: missing, not a folder, not ours, gone, and read while it is written.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-};
+use std::{fs, path::Path, process::Command, sync::Arc, thread};
 
 use tempfile::{NamedTempFile, TempDir};
 
@@ -91,19 +85,19 @@ fn a_reader_never_sees_half_a_file_or_none() {
     isolated(|| {
         netns::enter_new();
         let agent = Agent::start(&[]);
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                // In the namespace of the thread that started it.
-                while !is_over.load(Ordering::Relaxed) {
-                    short_connections("127.0.0.1:0", None, 20);
-                    short_connections("[::1]:0", None, 20);
-                }
-            });
-            let files = read_in_a_loop(&agent, 6);
-            is_over.store(true, Ordering::Relaxed);
-            assert!(files.windows(2).all(|pair| pair[0] < pair[1]), "{files:?}");
+        // In the namespace of the thread that starts it, until the test is over.
+        let traffic = Arc::new(());
+        let is_wanted = Arc::downgrade(&traffic);
+        let server = thread::spawn(move || {
+            while is_wanted.upgrade().is_some() {
+                short_connections("127.0.0.1:0", None, 20);
+                short_connections("[::1]:0", None, 20);
+            }
         });
+        let opened = read_in_a_loop(&agent, 6);
+        drop(traffic);
+        server.join().unwrap();
+        assert!(opened.windows(2).all(|pair| pair[0] < pair[1]), "{opened:?}");
     });
 }
 

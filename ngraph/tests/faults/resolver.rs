@@ -24,7 +24,9 @@ use crate::{
 };
 
 const EDGES: &str = "network_connections_output_total";
-const PEERS: u8 = 40;
+/// More than the resolver is asked about at once, so that waiting for all of them shows.
+const BEFORE: u8 = 80;
+const PEERS: u8 = 100;
 
 #[test]
 fn a_silent_resolver_never_delays_a_file() {
@@ -32,14 +34,14 @@ fn a_silent_resolver_never_delays_a_file() {
         return;
     }
     isolated(|| {
-        let (_server, _etc) = enter_world();
-        let _before = connections(1..=PEERS / 2);
+        let (server, _etc) = enter_world();
+        let _before = connections(1..=BEFORE);
         let folder = TempDir::new().unwrap();
         let start = Instant::now();
         let agent = Agent::run(into(&folder), folder.path());
         agent.wait_for("the first file", |_| true);
         assert!(start.elapsed() < Duration::from_secs(5), "first file: {:?}", start.elapsed());
-        let _after = connections(PEERS / 2 + 1..=PEERS);
+        let _after = connections(BEFORE + 1..=PEERS);
         let mut stamps = Stamps::default();
         agent.wait_for("all edges, without names", |metrics| {
             stamps.see(metrics);
@@ -47,6 +49,8 @@ fn a_silent_resolver_never_delays_a_file() {
         });
         agent.wait_for("five more files", |metrics| stamps.see(metrics) >= 5);
         assert!(stamps.widest() < 3.0, "{stamps:?}");
+        server.set_nonblocking(true).unwrap();
+        server.recv(&mut [0; 512]).expect("nobody was asked");
         assert_eq!(agent.stop().0.code(), Some(0));
     });
 }
@@ -86,9 +90,13 @@ fn enter_world() -> (UdpSocket, TempDir) {
     (UdpSocket::bind("127.0.0.1:53").unwrap(), etc)
 }
 
-/// A connection to 10.9.0.N for each N.
-fn connections(peers: impl Iterator<Item = u8>) -> Vec<Held> {
-    let connect = |peer| held(&TcpListener::bind(format!("10.9.0.{peer}:0")).unwrap());
+/// A connection to 10.9.0.N for each N, and the listeners, by which snapshots tell directions.
+fn connections(peers: impl Iterator<Item = u8>) -> Vec<(TcpListener, Held)> {
+    let connect = |peer| {
+        let listener = TcpListener::bind(format!("10.9.0.{peer}:0")).unwrap();
+        let held = held(&listener);
+        (listener, held)
+    };
     peers.map(connect).collect()
 }
 

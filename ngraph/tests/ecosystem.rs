@@ -1,0 +1,193 @@
+//! What reads the agent's file: promtool finds no fault with it, and node_exporter serves it
+//! whole.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::{
+    env, fs,
+    fs::{File, Permissions},
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use support::{
+    agent::{Agent, command},
+    is_root, isolated,
+    limited::as_nobody,
+    metrics::{Metrics, Sample},
+    netns, skip,
+    traffic::{Held, held, short_connections},
+    wait_for,
+};
+use tempfile::TempDir;
+
+#[test]
+fn promtool_finds_no_fault() {
+    let Some(promtool) = tool("NGRAPH_PROMTOOL") else {
+        return;
+    };
+    isolated(|| {
+        let (folder, agent, _held) = agent_with_all_there_is();
+        let before = has_all_there_is(&agent);
+        let copy = folder.path().join("copy");
+        fs::copy(agent.file(), &copy).unwrap();
+        let mut check = Command::new(promtool);
+        check.args(["check", "metrics"]).stdin(File::open(&copy).unwrap());
+        let output = check.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!((output.status.code(), said.as_ref()), (Some(0), ""), "{before:#?}");
+    });
+}
+
+#[test]
+fn node_exporter_serves_every_file_whole() {
+    let Some(exporter) = tool("NGRAPH_NODE_EXPORTER") else {
+        return;
+    };
+    isolated(|| {
+        let (folder, agent, _held) = agent_with_all_there_is();
+        has_all_there_is(&agent);
+        let exporter = Exporter::start(&exporter, folder.path());
+        let stop_at = exporter.scrape().stamp() + 4.0;
+        let mut scrapes = 0;
+        let mut compared = 0;
+        loop {
+            let before = agent.metrics().unwrap();
+            let served = exporter.scrape();
+            scrapes += 1;
+            assert_eq!(served.sum("node_textfile_scrape_error", &[]), 0, "scrape {scrapes}");
+            // The same file before and after is the file that was served.
+            if agent.metrics().as_ref() == Some(&before) {
+                compared += 1;
+                assert_eq!(families(&served), families(&before), "scrape {scrapes}");
+            }
+            if served.stamp() > stop_at {
+                break;
+            }
+        }
+        assert!(compared > 20, "{compared} of {scrapes} scrapes were compared");
+    });
+}
+
+/// The program that a variable names; else says that the test is skipped.
+fn tool(variable: &str) -> Option<PathBuf> {
+    if !is_root() {
+        skip("needs root");
+        return None;
+    }
+    let tool = env::var_os(variable).map(PathBuf::from);
+    if tool.is_none() {
+        skip(&format!("{variable} names no program"));
+    }
+    tool
+}
+
+/// An agent whose file has samples of every family that traffic makes: both directions, two
+/// kinds of addresses, a failure, and peers folded into `other`.
+fn agent_with_all_there_is() -> (TempDir, Agent, Vec<Held>) {
+    netns::enter_new();
+    netns::add_ten();
+    let folder = TempDir::new().unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut command = command(&["--interval=1", "--no-resolve", "--max-edges=3", "--output"]);
+    command.arg(folder.path());
+    let agent = Agent::run(command, folder.path());
+    agent.wait_for("the first file", |_| true);
+    let listen = |at: &str| TcpListener::bind(at).unwrap();
+    let mut connections: Vec<Held> =
+        ["[::1]:0", "[::1]:0", "127.0.0.1:0", "127.0.0.1:0"].map(|at| held(&listen(at))).into();
+    for peer in 1..=9 {
+        connections.push(held(&listen(&format!("10.1.{peer}.1:0"))));
+    }
+    short_connections("[::1]:0", None, 5);
+    short_connections("127.0.0.1:0", None, 5);
+    let closed = listen("127.0.0.1:0").local_addr().unwrap();
+    for _ in 0..3 {
+        TcpStream::connect(closed).unwrap_err();
+    }
+    (folder, agent, connections)
+}
+
+/// Waits until the file has all that was made; gives it.
+fn has_all_there_is(agent: &Agent) -> Metrics {
+    let families = ["network_connections_input_total", "network_connections_output_total"];
+    agent.wait_for("all there is", |metrics| {
+        let has = |name, labels: &[(&str, &str)]| metrics.sum(name, labels) > 0;
+        families.iter().all(|family| has(family, &[("src_ip", "::1"), ("dest_ip", "::1")]))
+            && has(families[0], &[("src_ip", "other")])
+            && has(families[1], &[("dest_ip", "other")])
+            && has("ngraph_connections_opened_total", &[("dest_ip", "other")])
+            && has("ngraph_connect_failures_total", &[("reason", "refused")])
+            && has("ngraph_edges_folded_total", &[("direction", "input")])
+            && has("ngraph_edges_folded_total", &[("direction", "output")])
+    })
+}
+
+/// node_exporter with its textfile collector alone, as another user than the agent's.
+struct Exporter {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Exporter {
+    fn start(program: &Path, folder: &Path) -> Self {
+        // In a namespace of the test's own, a port that was free stays free.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut command = Command::new(program);
+        command
+            .args(["--collector.disable-defaults", "--collector.textfile"])
+            .arg(format!("--collector.textfile.directory={}", folder.display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stderr(Stdio::null());
+        as_nobody(&mut command);
+        let exporter = Self { child: command.spawn().expect("start node_exporter"), address };
+        wait_for("node_exporter's first answer", || exporter.get().ok());
+        exporter
+    }
+
+    fn scrape(&self) -> Metrics {
+        let answer = self.get().unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
+        Metrics::parse(body)
+    }
+
+    fn get(&self) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Our own samples, in one order: node_exporter sorts families, and fills in labels.
+fn families(metrics: &Metrics) -> Vec<Sample> {
+    let is_ours = |name: &str| name.starts_with("ngraph_") || name.starts_with("network_");
+    let mut ours: Vec<Sample> =
+        metrics.0.iter().filter(|sample| is_ours(&sample.name)).cloned().collect();
+    ours.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
+    ours
+}
+
+trait Stamp {
+    fn stamp(&self) -> f64;
+}
+
+impl Stamp for Metrics {
+    fn stamp(&self) -> f64 {
+        self.with("ngraph_last_write_timestamp_seconds", &[]).next().unwrap().value
+    }
+}
