@@ -7,6 +7,7 @@ mod counts;
 mod direction;
 mod loss;
 mod namespaces;
+mod owner;
 mod protocols;
 mod start;
 #[path = "../support/mod.rs"]
