@@ -9,7 +9,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Addresses are 16 bytes in network order, IPv4 as IPv4-mapped IPv6; ports are in host
 /// order; times are nanoseconds of `CLOCK_BOOTTIME`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct FlowEvent {
     /// Address of the `struct sock`: with `opened_ns` the connection's identity.
     pub sock: u64,

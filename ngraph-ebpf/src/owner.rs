@@ -2,7 +2,8 @@
 //! connects or accepts may ask: elsewhere the current task is a bystander.
 
 use aya_ebpf::helpers::{
-    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
+    bpf_ktime_get_boot_ns,
 };
 use ngraph_common::event::role;
 

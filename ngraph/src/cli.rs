@@ -245,10 +245,9 @@ where
         .and_then(|matches| Cli::from_arg_matches(&matches))
         .map_err(|error| match error.kind() {
             // Help names every variable, the empty ones as well.
-            ErrorKind::DisplayHelp => Cli::command()
-                .try_get_matches_from(&args)
-                .err()
-                .unwrap_or(error),
+            ErrorKind::DisplayHelp => {
+                Cli::command().try_get_matches_from(&args).err().unwrap_or(error)
+            }
             _ => error,
         })
 }
@@ -263,11 +262,7 @@ pub fn usage_error(message: impl Display) -> clap::Error {
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| {
         let value = arg.get_env().and_then(env::var_os);
-        if value.is_some_and(|value| value.is_empty()) {
-            arg.env(Resettable::Reset)
-        } else {
-            arg
-        }
+        if value.is_some_and(|value| value.is_empty()) { arg.env(Resettable::Reset) } else { arg }
     })
 }
 
@@ -283,9 +278,7 @@ mod tests {
     #[test]
     fn every_option_has_the_variable_of_its_name() {
         for arg in Cli::command().get_arguments() {
-            let Some(long) = arg
-                .get_long()
-                .filter(|long| !["help", "version"].contains(long))
+            let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long))
             else {
                 continue;
             };
@@ -318,14 +311,8 @@ mod tests {
     #[test]
     fn choices_take_either_case() {
         assert_eq!(parse("--capture ProcFS").unwrap().capture, Capture::Procfs);
-        assert_eq!(
-            parse("--log-level WARN").unwrap().log_level,
-            LevelFilter::Warn
-        );
-        assert_eq!(
-            parse("--snapshot-interval AUTO").unwrap().snapshot_interval,
-            None
-        );
+        assert_eq!(parse("--log-level WARN").unwrap().log_level, LevelFilter::Warn);
+        assert_eq!(parse("--snapshot-interval AUTO").unwrap().snapshot_interval, None);
     }
 
     fn parse(args: &str) -> Result<Cli, clap::Error> {

@@ -102,14 +102,8 @@ mod tests {
 
     #[test]
     fn text_is_time_level_and_message() {
-        assert_eq!(
-            text("wrote 3 edges"),
-            "2026-11-23T19:41:26Z INFO wrote 3 edges\n"
-        );
-        assert_eq!(
-            text("ends anyway\n"),
-            "2026-11-23T19:41:26Z INFO ends anyway\n"
-        );
+        assert_eq!(text("wrote 3 edges"), "2026-11-23T19:41:26Z INFO wrote 3 edges\n");
+        assert_eq!(text("ends anyway\n"), "2026-11-23T19:41:26Z INFO ends anyway\n");
     }
 
     #[test]
@@ -172,11 +166,7 @@ mod tests {
     fn render(format: LogFormat, message: &str) -> String {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_462_886);
         let args = format_args!("{message}");
-        let record = Record::builder()
-            .level(Level::Info)
-            .target("ngraph::run")
-            .args(args)
-            .build();
+        let record = Record::builder().level(Level::Info).target("ngraph::run").args(args).build();
         line(format, &record, now)
     }
 }

@@ -22,11 +22,7 @@ fn help_is_the_golden_text() {
 
 #[test]
 fn help_does_not_depend_on_the_environment() {
-    let environment = [
-        ("NGRAPH_OUTPUT", ""),
-        ("NGRAPH_INTERVAL", "1m"),
-        ("NGRAPH_ALL", "maybe"),
-    ];
+    let environment = [("NGRAPH_OUTPUT", ""), ("NGRAPH_INTERVAL", "1m"), ("NGRAPH_ALL", "maybe")];
     let output = ngraph(&environment, "-h");
     assert_eq!(output.status.code(), Some(0));
     assert_golden("help-short.txt", text(&output.stdout));
@@ -40,20 +36,14 @@ fn version_tells_the_commit() {
     let commit = version
         .strip_prefix(concat!("ngraph ", env!("CARGO_PKG_VERSION"), " ("))
         .and_then(|rest| rest.strip_suffix(")\n"));
-    assert!(
-        commit.is_some_and(|commit| !commit.is_empty()),
-        "{version:?}"
-    );
+    assert!(commit.is_some_and(|commit| !commit.is_empty()), "{version:?}");
 }
 
 #[test]
 fn wrong_usage_is_code_2_and_says_why() {
     for (args, message) in [
         ("--interval 0", "--interval 0: too short (takes 1s to 1h)"),
-        (
-            "--interval 61m",
-            "--interval 61m: too long (takes 1s to 1h)",
-        ),
+        ("--interval 61m", "--interval 61m: too long (takes 1s to 1h)"),
         (
             "--interval 99999999999999999999",
             "--interval 99999999999999999999: too long (takes 1s to 1h)",
@@ -74,38 +64,17 @@ fn wrong_usage_is_code_2_and_says_why() {
             "--interval \x1b[31m",
             "--interval \\u{1b}[31m: not a duration such as 30, 30s, 5m or 1h30m (takes 1s to 1h)",
         ),
-        (
-            "--snapshot-interval 0",
-            "--snapshot-interval 0: too short (takes auto, or 1s to 1d)",
-        ),
-        (
-            "--snapshot-interval 25h",
-            "--snapshot-interval 25h: too long (takes auto, or 1s to 1d)",
-        ),
-        (
-            "--edge-ttl 31d",
-            "--edge-ttl 31d: too long (takes 1s to 30d)",
-        ),
+        ("--snapshot-interval 0", "--snapshot-interval 0: too short (takes auto, or 1s to 1d)"),
+        ("--snapshot-interval 25h", "--snapshot-interval 25h: too long (takes auto, or 1s to 1d)"),
+        ("--edge-ttl 31d", "--edge-ttl 31d: too long (takes 1s to 30d)"),
         (
             "--edge-ttl 1",
             "--edge-ttl 1s: shorter than --interval 15s, so connections could leave before they are written (make it 15s or more)",
         ),
-        (
-            "--output=",
-            "a value is required for '--output <DIR>' but none was supplied",
-        ),
-        (
-            "--capture ebpf",
-            "--capture ebpf: takes auto, kprobe, tracepoint, procfs",
-        ),
-        (
-            "--exclude 10.0.0.0/33",
-            "--exclude 10.0.0.0/33: prefix length is more than 32",
-        ),
-        (
-            "--exclude ::1,::/129",
-            "--exclude ::/129: prefix length is more than 128",
-        ),
+        ("--output=", "a value is required for '--output <DIR>' but none was supplied"),
+        ("--capture ebpf", "--capture ebpf: takes auto, kprobe, tracepoint, procfs"),
+        ("--exclude 10.0.0.0/33", "--exclude 10.0.0.0/33: prefix length is more than 32"),
+        ("--exclude ::1,::/129", "--exclude ::/129: prefix length is more than 128"),
         (
             "--include 10.0.0.0/x",
             "--include 10.0.0.0/x: prefix length is not a number from 0 to 32",
@@ -114,18 +83,9 @@ fn wrong_usage_is_code_2_and_says_why() {
             "--include example.com",
             "--include example.com: not an address or network such as 10.1.2.3, 10.0.0.0/8 or fd00::/8",
         ),
-        (
-            "--max-edges 0",
-            "--max-edges 0: takes a whole number from 1 to 1000000",
-        ),
-        (
-            "--max-edges 1000001",
-            "--max-edges 1000001: takes a whole number from 1 to 1000000",
-        ),
-        (
-            "--ring-bytes 2048",
-            "--ring-bytes 2048: takes a whole number from 4096 to 1073741824",
-        ),
+        ("--max-edges 0", "--max-edges 0: takes a whole number from 1 to 1000000"),
+        ("--max-edges 1000001", "--max-edges 1000001: takes a whole number from 1 to 1000000"),
+        ("--ring-bytes 2048", "--ring-bytes 2048: takes a whole number from 4096 to 1073741824"),
         (
             "--ring-bytes 5000",
             "--ring-bytes 5000: not a power of two (the nearest are 4096 and 8192)",
@@ -143,19 +103,10 @@ fn wrong_usage_is_code_2_and_says_why() {
             "--format json --output -",
             "--format json: works only with --once --output - (add --once)",
         ),
-        (
-            "--log-level loud",
-            "--log-level loud: takes off, error, warn, info, debug, trace",
-        ),
+        ("--log-level loud", "--log-level loud: takes off, error, warn, info, debug, trace"),
         ("--log-format xml", "--log-format xml: takes text, json"),
-        (
-            "doctor --interval 0",
-            "--interval 0: too short (takes 1s to 1h)",
-        ),
-        (
-            "--interval 0 doctor",
-            "--interval 0: too short (takes 1s to 1h)",
-        ),
+        ("doctor --interval 0", "--interval 0: too short (takes 1s to 1h)"),
+        ("--interval 0 doctor", "--interval 0: too short (takes 1s to 1h)"),
         ("--frobnicate", "unexpected argument '--frobnicate' found"),
         ("frobnicate", "unrecognized subcommand 'frobnicate'"),
     ] {
@@ -176,16 +127,8 @@ fn a_flag_beats_the_environment_which_beats_the_default() {
     assert_interval(&[("NGRAPH_INTERVAL", "1m")], "--interval 90", "1m30s");
     assert_interval(&[("NGRAPH_INTERVAL", "nonsense")], "--interval 90", "1m30s");
     assert_interval(&[("NGRAPH_INTERVAL", "1m")], "doctor", "1m");
-    assert_interval(
-        &[("NGRAPH_INTERVAL", "1m")],
-        "--interval 90 doctor",
-        "1m30s",
-    );
-    assert_interval(
-        &[("NGRAPH_INTERVAL", "1m")],
-        "doctor --interval 90",
-        "1m30s",
-    );
+    assert_interval(&[("NGRAPH_INTERVAL", "1m")], "--interval 90 doctor", "1m30s");
+    assert_interval(&[("NGRAPH_INTERVAL", "1m")], "doctor --interval 90", "1m30s");
 }
 
 #[test]
@@ -197,12 +140,7 @@ fn booleans_from_the_environment() {
         assert_once(&[("NGRAPH_ONCE", no)], "", false);
         assert_once(&[("NGRAPH_ONCE", no)], "--once", true);
     }
-    for name in [
-        "NGRAPH_ONCE",
-        "NGRAPH_ALL",
-        "NGRAPH_KEEP",
-        "NGRAPH_NO_RESOLVE",
-    ] {
+    for name in ["NGRAPH_ONCE", "NGRAPH_ALL", "NGRAPH_KEEP", "NGRAPH_NO_RESOLVE"] {
         let message =
             format!("{name}=maybe: takes 1, true, yes or on; 0, false, no, off or nothing");
         assert_usage_error(&[(name, "maybe")], "", &message);
@@ -225,15 +163,9 @@ fn every_option_has_a_variable_and_errors_name_it() {
         let output = ngraph(&[(*name, *wrong)], "");
         assert_eq!(output.status.code(), Some(2), "{name}={wrong}");
         let stderr = text(&output.stderr);
-        assert!(
-            stderr.starts_with(&format!("error: {name}={wrong}: ")),
-            "{stderr}"
-        );
+        assert!(stderr.starts_with(&format!("error: {name}={wrong}: ")), "{stderr}");
     }
-    let lists = [
-        ("NGRAPH_EXCLUDE", "10.0.0.0/8, ::1"),
-        ("NGRAPH_INCLUDE", "0.0.0.0/0,::/33"),
-    ];
+    let lists = [("NGRAPH_EXCLUDE", "10.0.0.0/8, ::1"), ("NGRAPH_INCLUDE", "0.0.0.0/0,::/33")];
     assert_once(&lists, "", false);
 }
 
@@ -276,11 +208,7 @@ fn assert_interval(environment: &[(&str, &str)], args: &str, interval: &str) {
 }
 
 fn assert_once(environment: &[(&str, &str)], args: &str, once: bool) {
-    let missing = if once {
-        "--output -"
-    } else {
-        "--once --output -"
-    };
+    let missing = if once { "--output -" } else { "--once --output -" };
     let message = format!("--format json: works only with --once --output - (add {missing})");
     assert_usage_error(environment, &format!("{args} --format json"), &message);
 }
@@ -293,10 +221,7 @@ fn assert_usage_error(environment: &[(&str, &str)], args: &str, message: &str) {
     assert_eq!(stdout, "", "{case}");
     let expected = format!("error: {message}");
     assert_eq!(stderr.lines().next(), Some(expected.as_str()), "{case}");
-    assert!(
-        stderr.ends_with("For more information, try '--help'.\n"),
-        "{case}"
-    );
+    assert!(stderr.ends_with("For more information, try '--help'.\n"), "{case}");
 }
 
 /// Runs the binary where nothing of the machine shows: no terminal, and no variable of its
@@ -320,9 +245,7 @@ fn ngraph(environment: &[(&str, &str)], args: &str) -> Output {
 
 /// Compares with a file of `tests/golden`; with `BLESS=1` in the environment, writes it.
 fn assert_golden(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if env::var_os("BLESS").is_some_and(|bless| bless == "1") {
         return fs::write(&path, actual).expect("tests/golden can be written");
     }

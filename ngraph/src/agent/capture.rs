@@ -60,9 +60,8 @@ pub fn open(config: &Config) -> Result<Captured> {
         return Ok(Captured::snapshots_alone());
     }
     let mut refused = Vec::new();
-    // Asked before they are tried: the kernel says no more than "no such file", three times.
-    for hook in [hook::TCP_CONNECT, hook::SOCK_GRAFT, hook::CSK_ACCEPT] {
-        if let (true, Err(why)) = (hooks.has(hook), probe::kprobes()) {
+    for hook in hooks.iter() {
+        if let Err(why) = possible(hook) {
             hooks = hooks.without(hook);
             refused.push((hook, why));
         }
@@ -77,7 +76,7 @@ pub fn open(config: &Config) -> Result<Captured> {
             break Captured::snapshots_alone();
         }
         match attempt(config, hooks, known) {
-            Ok(Attempt::Proven(captured)) => break captured,
+            Ok(Attempt::Proven(captured)) => break *captured,
             Ok(Attempt::Refused(hook, why)) => {
                 hooks = hooks.without(hook);
                 refused.push((hook, why));
@@ -94,6 +93,12 @@ pub fn open(config: &Config) -> Result<Captured> {
     };
     report(&captured, &refused);
     Ok(captured)
+}
+
+/// Asked before a hook is tried: of a kernel without kprobes it says no more than "no such
+/// file", after all else has been loaded.
+fn possible(hook: u8) -> Result<()> {
+    if hook == hook::SET_STATE { Ok(()) } else { probe::kprobes() }
 }
 
 fn way(capture: Capture) -> &'static str {
@@ -137,7 +142,7 @@ fn reasons(refused: &[(u8, anyhow::Error)]) -> String {
 }
 
 enum Attempt {
-    Proven(Captured),
+    Proven(Box<Captured>),
     Refused(u8, anyhow::Error),
 }
 
@@ -181,7 +186,9 @@ fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<At
         }
     }
     let reading = Reading { states_speak: hooks.states_speak(), alias };
-    Ok(Attempt::Proven(Captured { tracer: Some(tracer), hooks, reading, backlog, own: own_events }))
+    let tracer = Some(tracer);
+    let captured = Captured { tracer, hooks, reading, backlog, own: own_events };
+    Ok(Attempt::Proven(Box::new(captured)))
 }
 
 /// Where the fields that move are; `None`, and a warning of what that costs, where there is
@@ -246,7 +253,8 @@ fn expected(netns: Option<u64>) -> Result<Expected> {
     const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
     let link = fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
     let is_first = link.to_string_lossy() == FIRST_PID_NAMESPACE;
-    let command = fs::read_to_string("/proc/thread-self/comm").context("read /proc/thread-self/comm")?;
+    let command =
+        fs::read_to_string("/proc/thread-self/comm").context("read /proc/thread-self/comm")?;
     Ok(Expected {
         netns,
         pid: is_first.then_some(std::process::id()),
@@ -259,6 +267,7 @@ fn expected(netns: Option<u64>) -> Result<Expected> {
 /// # Errors
 /// Why not.
 pub fn try_alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<()> {
+    possible(hook)?;
     match attempt(config, HookSet::default().with(hook), known)? {
         Attempt::Proven(_) => Ok(()),
         Attempt::Refused(_, why) => Err(why),

@@ -94,11 +94,8 @@ impl Agent {
         let sink = Sink::open(&config)?;
         let mut captured = capture::open(&config)?;
         meter::give_back_memory();
-        let limits = Limits {
-            max_edges: config.max_edges,
-            edge_ttl: config.edge_ttl,
-            name_wait: NAME_WAIT,
-        };
+        let limits =
+            Limits { max_edges: config.max_edges, edge_ttl: config.edge_ttl, name_wait: NAME_WAIT };
         let mut state = State::new(limits, config.peers.clone(), captured.reading);
         // From here on ends are remembered, so that the first snapshot brings none back.
         state.begin_snapshot();
@@ -249,4 +246,3 @@ async fn finished(pending: &mut Option<Pending>) -> Result<Snapshot> {
         None => std::future::pending().await,
     }
 }
-

@@ -47,7 +47,9 @@ impl Sink {
             Target::Folder(file) => file.write(text),
             Target::Stdout => {
                 let mut out = io::stdout().lock();
-                out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("write to stdout")?;
+                out.write_all(text.as_bytes())
+                    .and_then(|()| out.flush())
+                    .context("write to stdout")?;
                 Ok(())
             }
         };

@@ -50,11 +50,7 @@ pub(crate) fn format(duration: Duration) -> String {
             rest %= unit_seconds;
         }
     }
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
-    }
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 fn is_digits(text: &str) -> bool {
@@ -103,9 +99,7 @@ mod tests {
 
     #[test]
     fn any_four_characters_are_read_without_a_panic() {
-        let alphabet = [
-            '0', '9', 's', 'd', ' ', '-', '.', 'µ', '💥', '\u{301}', '\0',
-        ];
+        let alphabet = ['0', '9', 's', 'd', ' ', '-', '.', 'µ', '💥', '\u{301}', '\0'];
         for a in alphabet {
             for b in alphabet {
                 for c in alphabet {
@@ -119,26 +113,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        for seconds in [
-            0,
-            1,
-            59,
-            60,
-            61,
-            3_599,
-            3_600,
-            86_399,
-            86_400,
-            93_784,
-            u64::MAX,
-        ] {
+        for seconds in [0, 1, 59, 60, 61, 3_599, 3_600, 86_399, 86_400, 93_784, u64::MAX] {
             let duration = Duration::from_secs(seconds);
-            assert_eq!(
-                parse(&format(duration)),
-                Some(duration),
-                "{}",
-                format(duration)
-            );
+            assert_eq!(parse(&format(duration)), Some(duration), "{}", format(duration));
         }
         assert_eq!(format(Duration::from_secs(93_784)), "1d2h3m4s");
     }

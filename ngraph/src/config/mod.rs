@@ -141,10 +141,7 @@ fn check_edge_ttl(cli: &Cli) -> Result<(), clap::Error> {
     if cli.edge_ttl >= cli.interval {
         return Ok(());
     }
-    let (ttl, interval) = (
-        duration::format(cli.edge_ttl),
-        duration::format(cli.interval),
-    );
+    let (ttl, interval) = (duration::format(cli.edge_ttl), duration::format(cli.interval));
     Err(usage_error(format!(
         "--edge-ttl {ttl}: shorter than --interval {interval}, so connections could leave \
          before they are written (make it {interval} or more)"
@@ -187,9 +184,7 @@ mod tests {
         )
         .unwrap();
         let nets = |list: &[&str]| -> Vec<_> {
-            list.iter()
-                .map(|net| peers::parse_net(net).unwrap())
-                .collect()
+            list.iter().map(|net| peers::parse_net(net).unwrap()).collect()
         };
         let expected = Config {
             interval: Duration::from_secs(90),
@@ -235,9 +230,7 @@ mod tests {
         assert!(resolve("--interval 20 --edge-ttl 20s").is_ok());
         let error = resolve("--interval 1m30s --edge-ttl 20").unwrap_err();
         assert!(
-            error
-                .to_string()
-                .contains("--edge-ttl 20s: shorter than --interval 1m30s"),
+            error.to_string().contains("--edge-ttl 20s: shorter than --interval 1m30s"),
             "{error}"
         );
     }

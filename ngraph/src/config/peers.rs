@@ -16,10 +16,7 @@ impl PeerFilter {
     /// `exclude`.
     pub fn new(include: &[IpNet], exclude: &[IpNet]) -> Self {
         let plain = |nets: &[IpNet]| nets.iter().copied().map(unmap).collect();
-        Self {
-            include: plain(include),
-            exclude: plain(exclude),
-        }
+        Self { include: plain(include), exclude: plain(exclude) }
     }
 
     /// Whether connections with this peer are wanted. An IPv4-mapped IPv6 address is the
@@ -145,9 +142,7 @@ mod tests {
 
     fn is_wanted(include: &str, exclude: &str, peer: &str) -> bool {
         let nets = |list: &str| -> Vec<IpNet> {
-            list.split_whitespace()
-                .map(|net| parse_net(net).unwrap())
-                .collect()
+            list.split_whitespace().map(|net| parse_net(net).unwrap()).collect()
         };
         PeerFilter::new(&nets(include), &nets(exclude)).is_wanted(peer.parse().unwrap())
     }

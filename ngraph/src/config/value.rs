@@ -29,26 +29,17 @@ pub(crate) struct Value<T> {
 
 /// Values of any form that `parse` takes.
 pub(crate) fn text<T>(parse: fn(&str) -> Result<T, String>) -> Value<T> {
-    Value {
-        parse,
-        words: Vec::new(),
-    }
+    Value { parse, words: Vec::new() }
 }
 
 /// One word of an enum's, in upper or lower case.
 pub(crate) fn choice<T: ValueEnum>() -> Value<T> {
-    Value {
-        parse: parse_choice,
-        words: possible_values::<T>(),
-    }
+    Value { parse: parse_choice, words: possible_values::<T>() }
 }
 
 /// One of log's levels, or off.
 pub(crate) fn level() -> Value<LevelFilter> {
-    Value {
-        parse: parse_level,
-        words: LEVELS.map(PossibleValue::from).into(),
-    }
+    Value { parse: parse_level, words: LEVELS.map(PossibleValue::from).into() }
 }
 
 /// A boolean, as it stands in an environment variable.
@@ -120,9 +111,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Value<T> {
         };
         parsed.map_err(|error| {
             let given = given(arg, value, source);
-            command
-                .clone()
-                .error(ErrorKind::ValueValidation, format!("{given}: {error}"))
+            command.clone().error(ErrorKind::ValueValidation, format!("{given}: {error}"))
         })
     }
 
@@ -139,11 +128,7 @@ fn given(arg: Option<&Arg>, value: &OsStr, source: ValueSource) -> String {
     // Escaped: it goes to a terminal, and may have come from anywhere.
     let value = value.to_string_lossy();
     let value = value.escape_debug();
-    match (
-        source,
-        arg.and_then(Arg::get_env),
-        arg.and_then(Arg::get_long),
-    ) {
+    match (source, arg.and_then(Arg::get_env), arg.and_then(Arg::get_long)) {
         (ValueSource::EnvVariable, Some(name), _) => format!("{}={value}", name.display()),
         (_, _, Some(long)) if value.clone().next().is_none() => format!("--{long} ''"),
         (_, _, Some(long)) => format!("--{long} {value}"),
@@ -164,10 +149,7 @@ fn parse_level(text: &str) -> Result<LevelFilter, String> {
 }
 
 fn possible_values<T: ValueEnum>() -> Vec<PossibleValue> {
-    T::value_variants()
-        .iter()
-        .filter_map(ValueEnum::to_possible_value)
-        .collect()
+    T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect()
 }
 
 fn number_within<T>(text: &str, bounds: RangeInclusive<T>) -> Result<T, String>
@@ -178,13 +160,7 @@ where
         .parse()
         .ok()
         .filter(|number| bounds.contains(number))
-        .ok_or_else(|| {
-            format!(
-                "takes a whole number from {} to {}",
-                bounds.start(),
-                bounds.end()
-            )
-        })
+        .ok_or_else(|| format!("takes a whole number from {} to {}", bounds.start(), bounds.end()))
 }
 
 /// `other` is what is taken beside a duration, for the error to tell.
@@ -221,22 +197,10 @@ mod tests {
     #[test]
     fn a_ring_is_a_power_of_two_of_at_least_a_page() {
         for text in ["4096", "1048576", "1073741824"] {
-            assert_eq!(
-                ring_bytes(text).map(|bytes| bytes.to_string()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(ring_bytes(text).map(|bytes| bytes.to_string()), Ok(text.to_owned()));
         }
         let out_of_bounds = Err("takes a whole number from 4096 to 1073741824".to_owned());
-        for text in [
-            "",
-            "0",
-            "2048",
-            "2147483648",
-            "99999999999",
-            "-4096",
-            "1MiB",
-            "4096.0",
-        ] {
+        for text in ["", "0", "2048", "2147483648", "99999999999", "-4096", "1MiB", "4096.0"] {
             assert_eq!(ring_bytes(text), out_of_bounds, "{text:?}");
         }
         let uneven = Err("not a power of two (the nearest are 4096 and 8192)".to_owned());

@@ -1,15 +1,12 @@
 //! Which hooks work here, each attached and proven by an own connection, and what
 //! `--capture` makes of them.
 
-use anyhow::Result;
-use ngraph_common::event::hook;
-
 use super::finding::Finding;
 use crate::{
     agent::capture,
     config::{Capture, Config},
     hooks::{HOOKS, HookSet},
-    kernel::{offsets::Offsets, probe},
+    kernel::offsets::Offsets,
 };
 
 /// A finding for each hook, and one for the way of capturing. Needs a tokio runtime.
@@ -18,7 +15,7 @@ pub(super) fn look(config: &Config, known: Option<Offsets>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for hook in HookSet::of(Capture::Auto).iter() {
         let about = &HOOKS[usize::from(hook)];
-        findings.push(match try_alone(config, hook, known) {
+        findings.push(match capture::try_alone(config, hook, known) {
             Ok(()) => {
                 working = working.with(hook);
                 Finding::ok(about.name, "proven by an own connection")
@@ -30,14 +27,6 @@ pub(super) fn look(config: &Config, known: Option<Offsets>) -> Vec<Finding> {
     }
     findings.push(way(config.capture, working));
     findings
-}
-
-fn try_alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<()> {
-    // Asked before it is tried: the kernel says no more than "no such file".
-    if hook != hook::SET_STATE {
-        probe::kprobes()?;
-    }
-    capture::try_alone(config, hook, known)
 }
 
 /// What the agent would capture with. `auto` always finds a way: /proc has its own finding.
@@ -65,6 +54,8 @@ fn way(asked: Capture, working: HookSet) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use ngraph_common::event::hook;
+
     use super::*;
     use crate::doctor::finding::can_run;
 

@@ -40,17 +40,10 @@ impl TextFile {
     /// # Errors
     /// If a file can't be written in the folder.
     pub fn open(dir: &Path) -> anyhow::Result<Self> {
-        let file = Self {
-            folder: dir.to_owned(),
-            target: dir.join(NAME),
-            written: None,
-        };
+        let file = Self { folder: dir.to_owned(), target: dir.join(NAME), written: None };
         let meta = make_folder(dir).map_err(|err| explain("make the folder", dir, &err))?;
         if !meta.is_dir() {
-            bail!(
-                "{} is not a folder (--output wants the folder of {NAME})",
-                dir.display()
-            );
+            bail!("{} is not a folder (--output wants the folder of {NAME})", dir.display());
         }
         if file.target.is_dir() {
             bail!(
@@ -60,8 +53,7 @@ impl TextFile {
         }
         warn_if_open_to_all(dir, &meta);
         file.remove_leftovers();
-        file.temp("")
-            .map_err(|err| explain("write in the folder", dir, &err))?;
+        file.temp("").map_err(|err| explain("write in the folder", dir, &err))?;
         Ok(file)
     }
 
@@ -121,8 +113,7 @@ impl TextFile {
             .suffix(TEMP_SUFFIX)
             .tempfile_in(&self.folder)?;
         temp.write_all(text.as_bytes())?;
-        temp.as_file()
-            .set_permissions(Permissions::from_mode(FILE_MODE))?;
+        temp.as_file().set_permissions(Permissions::from_mode(FILE_MODE))?;
         Ok(temp)
     }
 
@@ -132,10 +123,9 @@ impl TextFile {
         for entry in entries.filter(is_leftover) {
             let path = entry.path();
             match fs::remove_file(&path) {
-                Ok(()) => log::info!(
-                    "removed {}, left by a write that was interrupted",
-                    path.display()
-                ),
+                Ok(()) => {
+                    log::info!("removed {}, left by a write that was interrupted", path.display())
+                }
                 Err(err) => log::warn!("{:#}", explain("remove the leftover", &path, &err)),
             }
         }

@@ -135,11 +135,8 @@ fn hooks(text: &mut Text, health: &Health) {
             family.sample(&[("hook", &hook.name), ("outcome", &outcome)], row[column as usize]);
         }
     }
-    let mut family = text.family(
-        "ngraph_events_total",
-        Kind::Counter,
-        "Events taken from the ring buffer.",
-    );
+    let mut family =
+        text.family("ngraph_events_total", Kind::Counter, "Events taken from the ring buffer.");
     for ((_, kind), events) in KINDS.iter().zip(health.events) {
         family.sample(&[("kind", kind)], events);
     }
@@ -208,10 +205,8 @@ fn itself(text: &mut Text, health: &Health) {
     }
     let help = "When this file was made.";
     text.single("ngraph_last_write_timestamp_seconds", Kind::Gauge, help, health.written_at);
-    text.family("ngraph_build_info", Kind::Gauge, "The agent and the kernel it runs on.").sample(
-        &[("version", &VERSION), ("commit", &COMMIT), ("kernel", &health.kernel)],
-        1,
-    );
+    text.family("ngraph_build_info", Kind::Gauge, "The agent and the kernel it runs on.")
+        .sample(&[("version", &VERSION), ("commit", &COMMIT), ("kernel", &health.kernel)], 1);
     let process = &health.process;
     let help = "Processor time of the agent.";
     text.single("ngraph_process_cpu_seconds_total", Kind::Counter, help, process.cpu_seconds);

@@ -36,7 +36,13 @@ impl Text {
     }
 
     /// A family of one sample without labels.
-    pub fn single(&mut self, name: &'static str, kind: Kind, help: &'static str, value: impl Display) {
+    pub fn single(
+        &mut self,
+        name: &'static str,
+        kind: Kind,
+        help: &'static str,
+        value: impl Display,
+    ) {
         self.family(name, kind, help).sample(&[], value);
     }
 

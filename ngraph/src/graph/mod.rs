@@ -3,9 +3,9 @@
 
 mod edge;
 mod fold;
-mod view;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -103,7 +103,9 @@ impl Graph {
                     tally.brief += u64::from(*is_brief);
                 });
             }
-            Change::Failed { flow, reason } => self.fail(EdgeKey::new(Role::Outbound, flow), *reason, now),
+            Change::Failed { flow, reason } => {
+                self.fail(EdgeKey::new(Role::Outbound, flow), *reason, now)
+            }
         }
     }
 

@@ -5,11 +5,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use super::*;
 use crate::flow::{Flow, NetnsId};
 
-const LIMITS: Limits = Limits {
-    max_edges: 100,
-    edge_ttl: Duration::from_secs(60),
-    name_wait: Duration::from_secs(5),
-};
+const LIMITS: Limits =
+    Limits { max_edges: 100, edge_ttl: Duration::from_secs(60), name_wait: Duration::from_secs(5) };
 
 fn flow(peer: &str) -> Flow {
     let [local, peer]: [IpAddr; 2] = ["10.0.0.1", peer].map(|ip| ip.parse().unwrap());

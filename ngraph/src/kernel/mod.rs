@@ -59,7 +59,7 @@ impl Tracer {
         // SAFETY: the ring owns its map's descriptor for as long as it lives and gives no
         // other out.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
-            .map_err(|err| std::io::Error::from(err.into_parts().1))
+            .map_err(|err| err.into_parts().1)
             .context("wait for the ring buffer by epoll")?;
         let counters = PerCpuArray::try_from(take(&mut ebpf, names::COUNTERS)?)
             .context("open the map COUNTERS")?;

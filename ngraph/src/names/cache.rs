@@ -59,14 +59,10 @@ impl Cache {
     /// Says what is known of `peer`: an old name is better than none until the next is there.
     pub(super) fn get(&self, peer: IpAddr, now: Duration) -> Found {
         match self.entries.get(&peer) {
-            Some(entry) => Found {
-                name: entry.name.clone(),
-                is_due: !entry.is_pending && entry.until <= now,
-            },
-            None => Found {
-                name: None,
-                is_due: true,
-            },
+            Some(entry) => {
+                Found { name: entry.name.clone(), is_due: !entry.is_pending && entry.until <= now }
+            }
+            None => Found { name: None, is_due: true },
         }
     }
 
@@ -80,11 +76,7 @@ impl Cache {
         if self.entries.len() >= self.max_entries && !self.evict() {
             return false;
         }
-        let entry = Entry {
-            name: None,
-            until: Duration::ZERO,
-            is_pending: true,
-        };
+        let entry = Entry { name: None, until: Duration::ZERO, is_pending: true };
         self.entries.insert(peer, entry);
         true
     }
@@ -102,11 +94,7 @@ impl Cache {
             Outcome::Nameless => (Arc::default(), self.failed_for),
             Outcome::Unanswered => (entry.name.take().unwrap_or_default(), self.failed_for),
         };
-        *entry = Entry {
-            name: Some(name),
-            until: now.saturating_add(lasts),
-            is_pending: false,
-        };
+        *entry = Entry { name: Some(name), until: now.saturating_add(lasts), is_pending: false };
         self.ends.insert((entry.until, peer));
     }
 
@@ -137,10 +125,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn cache(entries: usize) -> Cache {
-        Cache::new(&Limits {
-            entries,
-            ..Limits::default()
-        })
+        Cache::new(&Limits { entries, ..Limits::default() })
     }
 
     fn peer(n: u8) -> IpAddr {
@@ -157,10 +142,7 @@ mod tests {
     }
 
     fn found(name: Option<&str>, is_due: bool) -> Found {
-        Found {
-            name: name.map(Arc::from),
-            is_due,
-        }
+        Found { name: name.map(Arc::from), is_due }
     }
 
     #[test]
@@ -200,10 +182,7 @@ mod tests {
         learn(&mut cache, 1, named("a"), Duration::ZERO);
         learn(&mut cache, 1, Outcome::Unanswered, later);
         assert_eq!(cache.get(peer(1), later), found(Some("a"), false));
-        assert_eq!(
-            cache.get(peer(1), later + 120 * SECOND),
-            found(Some("a"), true)
-        );
+        assert_eq!(cache.get(peer(1), later + 120 * SECOND), found(Some("a"), true));
         learn(&mut cache, 1, Outcome::Nameless, later);
         assert_eq!(cache.get(peer(1), later), found(Some(""), false));
     }

@@ -22,17 +22,12 @@ where
     I: IntoIterator,
     I::Item: AsRef<str>,
 {
-    names
-        .into_iter()
-        .filter_map(|raw| clean(raw.as_ref()))
-        .min()
+    names.into_iter().filter_map(|raw| clean(raw.as_ref())).min()
 }
 
 fn is_label(label: &str) -> bool {
     (1..=MAX_LABEL_BYTES).contains(&label.len())
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 #[cfg(test)]
@@ -42,16 +37,10 @@ mod tests {
     #[test]
     fn name_is_lower_case_without_last_dot() {
         assert_eq!(clean("Db1.Example.COM."), Some("db1.example.com".into()));
-        assert_eq!(
-            clean("_dmarc.a-b.example"),
-            Some("_dmarc.a-b.example".into())
-        );
+        assert_eq!(clean("_dmarc.a-b.example"), Some("_dmarc.a-b.example".into()));
         assert_eq!(clean("localhost"), Some("localhost".into()));
         assert_eq!(clean("192.0.2.1"), Some("192.0.2.1".into()));
-        assert_eq!(
-            clean("xn--bcher-kva.example."),
-            Some("xn--bcher-kva.example".into())
-        );
+        assert_eq!(clean("xn--bcher-kva.example."), Some("xn--bcher-kva.example".into()));
     }
 
     #[test]

@@ -21,9 +21,7 @@ impl Hosts {
             if let (Some(Ok(address)), Some(name)) =
                 (fields.next().map(str::parse::<IpAddr>), fields.next())
             {
-                names
-                    .entry(address.to_canonical())
-                    .or_insert_with(|| name.to_owned());
+                names.entry(address.to_canonical()).or_insert_with(|| name.to_owned());
             }
         }
         Self(names)
@@ -56,9 +54,7 @@ mod tests {
 
     #[test]
     fn a_block_list_costs_one_entry() {
-        let list: String = (0..10_000)
-            .map(|n| format!("0.0.0.0 ad{n}.example\n"))
-            .collect();
+        let list: String = (0..10_000).map(|n| format!("0.0.0.0 ad{n}.example\n")).collect();
         assert_eq!(Hosts::parse(&list).0.len(), 1);
     }
 }

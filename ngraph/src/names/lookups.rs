@@ -28,11 +28,7 @@ impl Lookups {
         let (report, ended) = mpsc::unbounded_channel();
         let mut starter = JoinSet::new();
         starter.spawn(start_each(resolver, queue, report, *limits));
-        Self {
-            wanted,
-            ended,
-            _starter: starter,
-        }
+        Self { wanted, ended, _starter: starter }
     }
 
     /// Gives a place in the queue, if one is free.
@@ -97,11 +93,7 @@ struct Report {
 
 impl Report {
     fn new(peer: IpAddr, to: mpsc::UnboundedSender<Ended>) -> Self {
-        Self {
-            peer,
-            outcome: Outcome::Unanswered,
-            to,
-        }
+        Self { peer, outcome: Outcome::Unanswered, to }
     }
 }
 
@@ -109,9 +101,6 @@ impl Drop for Report {
     fn drop(&mut self) {
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Unanswered);
         // Nobody to tell: the agent is stopping.
-        let _ = self.to.send(Ended {
-            peer: self.peer,
-            outcome,
-        });
+        let _ = self.to.send(Ended { peer: self.peer, outcome });
     }
 }

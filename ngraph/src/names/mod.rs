@@ -93,13 +93,7 @@ impl Names {
     }
 
     fn new(lookups: Option<Lookups>, limits: &Limits) -> Self {
-        Self {
-            cache: Cache::new(limits),
-            lookups,
-            seen: None,
-            answered: 0,
-            unanswered: 0,
-        }
+        Self { cache: Cache::new(limits), lookups, seen: None, answered: 0, unanswered: 0 }
     }
 
     /// Gives what is known of `peer` at `now`, and has it looked up where that is due.

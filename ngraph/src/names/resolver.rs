@@ -57,15 +57,9 @@ impl Dns {
         resolv_conf: impl Into<PathBuf>,
         hosts: impl Into<PathBuf>,
     ) -> anyhow::Result<Self> {
-        let files = Files {
-            resolv_conf: resolv_conf.into(),
-            hosts: hosts.into(),
-        };
+        let files = Files { resolv_conf: resolv_conf.into(), hosts: hosts.into() };
         let current = Mutex::new(files.read()?);
-        Ok(Self {
-            files: Some(files),
-            current,
-        })
+        Ok(Self { files: Some(files), current })
     }
 
     /// Asks this name server and nothing else, not even the hosts file.
@@ -84,10 +78,7 @@ impl Dns {
             hosts: Arc::default(),
             read_at: [None, None],
         };
-        Ok(Self {
-            files: None,
-            current: Mutex::new(current),
-        })
+        Ok(Self { files: None, current: Mutex::new(current) })
     }
 
     /// Gives what the files say, reading them again if they are not those read before.
@@ -116,11 +107,9 @@ impl Resolve for Dns {
             return Ok(vec![name.to_owned()]);
         }
         match dns.reverse_lookup(peer).await {
-            Ok(found) => Ok(found
-                .answers()
-                .iter()
-                .filter_map(|record| name(&record.data))
-                .collect()),
+            Ok(found) => {
+                Ok(found.answers().iter().filter_map(|record| name(&record.data)).collect())
+            }
             // NXDOMAIN, and NOERROR without a PTR: it is certain that there is no name.
             Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok(Vec::new()),
             Err(err) => Err(anyhow!(err).context("ask the name servers")),
@@ -178,13 +167,7 @@ impl Files {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let meta = fs::metadata(path).ok()?;
-    Some((
-        meta.dev(),
-        meta.ino(),
-        meta.size(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-    ))
+    Some((meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
 }
 
 fn set_up(config: ResolverConfig, options: ResolverOpts) -> anyhow::Result<TokioResolver> {

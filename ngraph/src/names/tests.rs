@@ -35,11 +35,7 @@ async fn a_peer_is_looked_up_once_and_then_known() {
     assert_eq!(names.ask(peer(1), NOW), known("a.example"));
     assert_eq!(names.ask(mapped, NOW), known("a.example"));
     assert_eq!(fake.calls.load(Ordering::SeqCst), 1);
-    let stats = Stats {
-        lookups_ok: 1,
-        cached: 1,
-        ..Stats::default()
-    };
+    let stats = Stats { lookups_ok: 1, cached: 1, ..Stats::default() };
     assert_eq!(names.stats(), stats);
 }
 
@@ -105,13 +101,7 @@ async fn old_name_is_given_until_the_new_one_is_there() {
 #[tokio::test(start_paused = true)]
 async fn no_more_lookups_run_at_once_than_allowed() {
     let fake = Fake::new(|_| Ok(Vec::new()));
-    let mut names = Names::start(
-        fake.clone(),
-        Limits {
-            at_once: 4,
-            ..Limits::default()
-        },
-    );
+    let mut names = Names::start(fake.clone(), Limits { at_once: 4, ..Limits::default() });
     for n in 0..50 {
         names.ask(peer(n), NOW);
     }
@@ -127,11 +117,7 @@ async fn no_more_lookups_run_at_once_than_allowed() {
 #[tokio::test(start_paused = true)]
 async fn queue_is_bounded_and_who_found_it_full_is_asked_for_again() {
     let fake = Fake::new(|_| Ok(vec!["a".into()]));
-    let limits = Limits {
-        at_once: 2,
-        queued: 3,
-        ..Limits::default()
-    };
+    let limits = Limits { at_once: 2, queued: 3, ..Limits::default() };
     let mut names = Names::start(fake.clone(), limits);
     for _ in 0..4 {
         for n in 0..20 {
@@ -143,11 +129,7 @@ async fn queue_is_bounded_and_who_found_it_full_is_asked_for_again() {
     assert_eq!(names.stats().cached, 2 + 3);
     fake.open.add_permits(20);
     let mut files = 0;
-    while (0..20)
-        .filter(|n| names.ask(peer(*n), NOW) == Answer::Pending)
-        .count()
-        > 0
-    {
+    while (0..20).filter(|n| names.ask(peer(*n), NOW) == Answer::Pending).count() > 0 {
         settle(&mut names).await;
         files += 1;
     }
@@ -159,26 +141,13 @@ async fn queue_is_bounded_and_who_found_it_full_is_asked_for_again() {
 async fn remembered_addresses_never_pass_the_cap() {
     let fake = Fake::new(|_| Ok(vec!["a".into()]));
     fake.open.add_permits(50);
-    let mut names = Names::start(
-        fake,
-        Limits {
-            entries: 10,
-            ..Limits::default()
-        },
-    );
+    let mut names = Names::start(fake, Limits { entries: 10, ..Limits::default() });
     for n in 0..50 {
         names.ask(peer(n), NOW);
         assert!(names.stats().cached <= 10);
         settle(&mut names).await;
     }
-    assert_eq!(
-        names.stats(),
-        Stats {
-            lookups_ok: 50,
-            cached: 10,
-            ..Stats::default()
-        }
-    );
+    assert_eq!(names.stats(), Stats { lookups_ok: 50, cached: 10, ..Stats::default() });
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,13 +157,7 @@ async fn resolver_that_panics_is_one_that_fails() {
         _ => Ok(vec!["a".into()]),
     });
     broken.open.add_permits(2);
-    let mut names = Names::start(
-        broken,
-        Limits {
-            at_once: 1,
-            ..Limits::default()
-        },
-    );
+    let mut names = Names::start(broken, Limits { at_once: 1, ..Limits::default() });
     for n in 1..=2 {
         names.ask(peer(n), NOW);
         settle(&mut names).await;

@@ -49,7 +49,8 @@ pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
     }
     if hidden > 0 {
         problems.push(format!(
-            "can't tell the network namespace of {hidden} processes (--all needs CAP_SYS_PTRACE)"
+            "processes whose network namespace is hidden from this one: {hidden} (needs \
+             CAP_SYS_PTRACE; where that's there, a security module or a user namespace hides them)"
         ));
     }
     Ok(found)
@@ -67,8 +68,9 @@ fn is_denied(err: &anyhow::Error) -> bool {
 pub fn of_process(path: &Path) -> Result<NetnsId> {
     let link = path.join("ns/net");
     let target = fs::read_link(&link).with_context(|| format!("read {}", link.display()))?;
-    parse(&target.to_string_lossy())
-        .with_context(|| format!("read {}: `{}` names no namespace", link.display(), target.display()))
+    parse(&target.to_string_lossy()).with_context(|| {
+        format!("read {}: `{}` names no namespace", link.display(), target.display())
+    })
 }
 
 fn parse(target: &str) -> Option<NetnsId> {

@@ -11,8 +11,8 @@ use procfs::{
 
 use super::{Row, RowState, Snapshot, namespaces};
 use crate::{
-    flow::{Flow, NetnsId},
     config::Scope,
+    flow::{Flow, NetnsId},
 };
 
 /// Reads the TCP tables of the namespaces in `scope` under the proc file system `root`.

@@ -8,11 +8,7 @@ use std::{
 
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto};
 
-use super::support::{
-    agent::Agent,
-    netns, skip_earned,
-    traffic::{short_connections},
-};
+use super::support::{agent::Agent, netns, skip_earned, traffic::short_connections};
 use crate::captures;
 
 fn mptcp_socket() -> rustix::io::Result<OwnedFd> {
@@ -58,7 +54,8 @@ fn a_connection_that_nobody_accepts_is_a_connection(capture: &str) {
         drop(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
     }
     drop(listener);
-    agent.expect("twenty at either end", |it| (it.opened("output"), it.opened("input")) == (20, 20));
+    agent
+        .expect("twenty at either end", |it| (it.opened("output"), it.opened("input")) == (20, 20));
     agent.expect("none is left open", |it| it.sum("ngraph_live_connections", &[]) == 0);
 }
 captures!(a_connection_that_nobody_accepts_is_a_connection: auto, tracepoint);

@@ -31,7 +31,8 @@ fn connections_older_than_the_agent_are_there_with_their_direction(capture: &str
         })
         .collect();
     let agent = Agent::start(&["--capture", capture]);
-    let metrics = agent.expect("each is there once in each direction", |it| open_now(it) == (20, 20));
+    let metrics =
+        agent.expect("each is there once in each direction", |it| open_now(it) == (20, 20));
     let edge = [("src_ip", "127.0.0.2"), ("dest_ip", "127.0.0.1")];
     assert_eq!(metrics.sum("network_connections_output_total", &edge), 20);
     assert_eq!(metrics.sum("network_connections_input_total", &edge), 20);

@@ -27,7 +27,9 @@ pub fn command(args: &[&str]) -> Command {
 /// The same with another copy of the binary.
 pub fn command_of(binary: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary);
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NGRAPH_")) {
+    for (name, _) in
+        env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NGRAPH_"))
+    {
         command.env_remove(name);
     }
     command.args(args);

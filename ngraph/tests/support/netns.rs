@@ -18,7 +18,8 @@ pub fn enter_new_mounts() {
     // SAFETY: only this thread's view of the mounts changes, and its working directory with
     // NEWNS's implied FS sharing ends; no memory is touched.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.expect("make a mount namespace (as root)");
-    let flags = rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
+    let flags =
+        rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC;
     rustix::mount::mount_change("/", flags).expect("keep mounts to this namespace");
 }
 

@@ -40,9 +40,7 @@ fn open_leaves_the_mode_of_a_folder_that_was_there() {
 fn reader_never_sees_a_part_of_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let mut file = TextFile::open(dir.path()).unwrap();
-    let texts: Vec<String> = (1..=3)
-        .map(|n| format!("sample {n}\n").repeat(n * 5_000))
-        .collect();
+    let texts: Vec<String> = (1..=3).map(|n| format!("sample {n}\n").repeat(n * 5_000)).collect();
     file.write(&texts[0]).unwrap();
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
@@ -87,14 +85,8 @@ fn read_only_disk_keeps_the_last_file() {
         file.write("last 1\n").unwrap();
         mount::mount_remount(dir.path(), MountFlags::RDONLY, c"").unwrap();
         let err = file.write("next 1\n").unwrap_err().to_string();
-        assert!(
-            err.contains(": read-only file system (mount it writable"),
-            "{err}"
-        );
-        assert_eq!(
-            fs::read_to_string(dir.path().join(NAME)).unwrap(),
-            "last 1\n"
-        );
+        assert!(err.contains(": read-only file system (mount it writable"), "{err}");
+        assert_eq!(fs::read_to_string(dir.path().join(NAME)).unwrap(), "last 1\n");
         assert_eq!(names_in(dir.path()), [NAME]);
         let err = TextFile::open(dir.path()).err().unwrap().to_string();
         assert!(err.starts_with("write in the folder "), "{err}");
@@ -113,18 +105,12 @@ fn folder_that_may_not_be_written_keeps_the_last_file() {
             rustix::thread::set_thread_uid(rustix::thread::Uid::from_raw(65_534)).unwrap();
         }
         let err = file.write("next 1\n").unwrap_err().to_string();
-        assert!(
-            err.contains(": permission denied (run ngraph as root"),
-            "{err}"
-        );
+        assert!(err.contains(": permission denied (run ngraph as root"), "{err}");
     })
     .unwrap();
     // Or the folder could not be removed.
     fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).unwrap();
-    assert_eq!(
-        fs::read_to_string(dir.path().join(NAME)).unwrap(),
-        "last 1\n"
-    );
+    assert_eq!(fs::read_to_string(dir.path().join(NAME)).unwrap(), "last 1\n");
     assert_eq!(names_in(dir.path()), [NAME]);
 }
 
@@ -143,10 +129,7 @@ fn folder_that_vanished_is_made_anew() {
 fn leftovers_of_a_crash_are_removed_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let keep = [".other", "ngraph.prom", "ngraph.prom.old", "node.prom"];
-    for name in keep
-        .iter()
-        .chain(&[".ngraph.prom.Ab3dEf.tmp", ".ngraph.prom."])
-    {
+    for name in keep.iter().chain(&[".ngraph.prom.Ab3dEf.tmp", ".ngraph.prom."]) {
         fs::write(dir.path().join(name), "a 1\n").unwrap();
     }
     TextFile::open(dir.path()).unwrap();
@@ -162,14 +145,8 @@ fn what_is_no_folder_is_said_to_be_none() {
     symlink("nothing", at("to-nothing")).unwrap();
     fs::create_dir_all(at("taken/ngraph.prom")).unwrap();
     for (name, text) in [
-        (
-            "file",
-            "{} is not a folder (--output wants the folder of ngraph.prom)",
-        ),
-        (
-            "to-file",
-            "{} is not a folder (--output wants the folder of ngraph.prom)",
-        ),
+        ("file", "{} is not a folder (--output wants the folder of ngraph.prom)"),
+        ("to-file", "{} is not a folder (--output wants the folder of ngraph.prom)"),
         (
             "file/sub",
             "make the folder {}: not a directory (--output wants a folder, and a part of this path is a file)",
@@ -178,10 +155,7 @@ fn what_is_no_folder_is_said_to_be_none() {
             "to-nothing",
             "make the folder {}: no such file or directory (a part of this path can't be made, or is a link to nothing: choose another --output)",
         ),
-        (
-            "taken",
-            "{}/ngraph.prom is a folder, not a file (remove it, or choose another --output)",
-        ),
+        ("taken", "{}/ngraph.prom is a folder, not a file (remove it, or choose another --output)"),
     ] {
         let err = TextFile::open(&at(name)).err().unwrap().to_string();
         assert_eq!(err, text.replace("{}", &at(name).display().to_string()));
@@ -191,14 +165,8 @@ fn what_is_no_folder_is_said_to_be_none() {
 #[test]
 fn folder_that_cannot_be_made_is_an_error() {
     // procfs says "not found" where others say "denied", and its parent is there.
-    let err = TextFile::open(Path::new("/proc/ngraph/out"))
-        .err()
-        .unwrap()
-        .to_string();
-    assert!(
-        err.starts_with("make the folder /proc/ngraph/out: no such file"),
-        "{err}"
-    );
+    let err = TextFile::open(Path::new("/proc/ngraph/out")).err().unwrap().to_string();
+    assert!(err.starts_with("make the folder /proc/ngraph/out: no such file"), "{err}");
 }
 
 #[test]
@@ -217,15 +185,8 @@ fn link_in_the_place_of_the_file_is_replaced_and_not_followed() {
     fs::write(dir.path().join("victim"), "precious").unwrap();
     symlink("victim", dir.path().join(NAME)).unwrap();
     TextFile::open(dir.path()).unwrap().write("a 1\n").unwrap();
-    assert_eq!(
-        fs::read_to_string(dir.path().join("victim")).unwrap(),
-        "precious"
-    );
-    assert!(
-        fs::symlink_metadata(dir.path().join(NAME))
-            .unwrap()
-            .is_file()
-    );
+    assert_eq!(fs::read_to_string(dir.path().join("victim")).unwrap(), "precious");
+    assert!(fs::symlink_metadata(dir.path().join(NAME)).unwrap().is_file());
 }
 
 #[test]
@@ -258,9 +219,8 @@ fn mode(path: &Path) -> u32 {
 
 fn names_in(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap();
-    let mut names: Vec<_> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -268,21 +228,14 @@ fn names_in(dir: &Path) -> Vec<String> {
 /// Runs `test` with a file system of 64 KiB on `dir`, which no other thread sees.
 fn on_small_disk(dir: &Path, test: impl FnOnce() + Send) {
     let ran = in_thread(UnshareFlags::NEWNS, || {
-        mount::mount_change(
-            "/",
-            MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-        )
-        .unwrap();
+        mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .unwrap();
         let size = CString::new("size=64k").unwrap();
         mount::mount("none", dir, "tmpfs", MountFlags::empty(), size.as_c_str()).unwrap();
         test();
     });
     if let Err(err) = ran {
-        writeln!(
-            io::stderr(),
-            "skipped: a mount namespace needs CAP_SYS_ADMIN: {err}"
-        )
-        .unwrap();
+        writeln!(io::stderr(), "skipped: a mount namespace needs CAP_SYS_ADMIN: {err}").unwrap();
     }
 }
 
@@ -296,8 +249,6 @@ fn in_thread(what: UnshareFlags, test: impl FnOnce() + Send) -> io::Result<()> {
             test();
             Ok(())
         });
-        tested
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        tested.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -21,12 +21,7 @@ async fn several_names_in_any_order_give_the_same_name() {
     let server = Server::start(|query, count| {
         let mut names = ["WEB.example", "api.example", "_x.example", "b_d.example"];
         names.rotate_left(count % 4);
-        answer(
-            query,
-            names
-                .map(|name| name.split('.').map(str::as_bytes).collect())
-                .to_vec(),
-        )
+        answer(query, names.map(|name| name.split('.').map(str::as_bytes).collect()).to_vec())
     })
     .await;
     for _ in 0..4 {
@@ -39,10 +34,7 @@ async fn several_names_in_any_order_give_the_same_name() {
 #[tokio::test]
 async fn ipv6_addresses_are_asked_for_too() {
     let server = Server::start(|query, _| {
-        let is_ip6 = query.queries[0]
-            .name()
-            .to_ascii()
-            .ends_with("8.b.d.0.1.0.0.2.ip6.arpa.");
+        let is_ip6 = query.queries[0].name().to_ascii().ends_with("8.b.d.0.1.0.0.2.ip6.arpa.");
         answer(query, if is_ip6 { vec![vec![b"six"]] } else { vec![] })
     })
     .await;
@@ -53,25 +45,15 @@ async fn ipv6_addresses_are_asked_for_too() {
 #[tokio::test]
 async fn hostile_names_become_the_empty_name() {
     let server = Server::start(|query, count| {
-        let label: &[u8] = [
-            b"a\"} 1\nx{b=\"",
-            b"a\\b".as_slice(),
-            b"a\nb",
-            b"a.b",
-            b"\0",
-            b"\xff\xfe",
-            b"a b",
-        ][count];
+        let label: &[u8] =
+            [b"a\"} 1\nx{b=\"", b"a\\b".as_slice(), b"a\nb", b"a.b", b"\0", b"\xff\xfe", b"a b"]
+                [count];
         answer(query, vec![vec![label, b"example"]])
     })
     .await;
     let mut names = server.names(Limits::default());
     for n in 0..7 {
-        assert_eq!(
-            name_of(&mut names, &format!("192.0.2.{n}")).await,
-            "",
-            "{n}"
-        );
+        assert_eq!(name_of(&mut names, &format!("192.0.2.{n}")).await, "", "{n}");
     }
     assert_eq!(names.stats().lookups_ok, 7);
 }
@@ -81,10 +63,7 @@ async fn international_name_keeps_its_ascii_form() {
     let server =
         Server::start(|query, _| answer(query, vec![vec![b"xn--bcher-kva", b"example"]])).await;
     let mut names = server.names(Limits::default());
-    assert_eq!(
-        name_of(&mut names, "192.0.2.1").await,
-        "xn--bcher-kva.example"
-    );
+    assert_eq!(name_of(&mut names, "192.0.2.1").await, "xn--bcher-kva.example");
 }
 
 #[tokio::test]
@@ -94,16 +73,8 @@ async fn delegated_reverse_zone_is_followed() {
         let zone = Name::from_ascii("1.0-25.2.0.192.in-addr.arpa.").unwrap();
         let mut message = reply(query);
         let alias = RData::CNAME(CNAME(zone.clone()));
-        message.add_answer(Record::from_rdata(
-            query.queries[0].name().clone(),
-            60,
-            alias,
-        ));
-        message.add_answer(Record::from_rdata(
-            zone,
-            60,
-            ptr(&[b"customer", b"example"]),
-        ));
+        message.add_answer(Record::from_rdata(query.queries[0].name().clone(), 60, alias));
+        message.add_answer(Record::from_rdata(zone, 60, ptr(&[b"customer", b"example"])));
         message.to_vec().unwrap()
     })
     .await;
@@ -128,10 +99,7 @@ async fn server_failure_is_remembered() {
     assert_eq!(name_of(&mut names, "192.0.2.1").await, "");
     let queries = server.queries();
     assert_eq!(name_of(&mut names, "192.0.2.1").await, "");
-    assert_eq!(
-        (names.stats().lookups_failed, server.queries()),
-        (1, queries)
-    );
+    assert_eq!((names.stats().lookups_failed, server.queries()), (1, queries));
 }
 
 #[tokio::test]
@@ -149,15 +117,8 @@ async fn dead_server_fails_by_itself_before_the_limit() {
     let dns = Dns::from_server(server.address).unwrap();
     let start = Instant::now();
     let err = dns.lookup(peer("192.0.2.1")).await.unwrap_err();
-    assert!(
-        start.elapsed() < Limits::default().lookup_time,
-        "{:?}",
-        start.elapsed()
-    );
-    assert!(
-        format!("{err:#}").starts_with("ask the name servers: "),
-        "{err:#}"
-    );
+    assert!(start.elapsed() < Limits::default().lookup_time, "{:?}", start.elapsed());
+    assert!(format!("{err:#}").starts_with("ask the name servers: "), "{err:#}");
     assert!(server.queries() >= 2, "{}", server.queries());
 }
 
@@ -175,10 +136,7 @@ async fn answers_that_are_garbage_panic_nowhere() {
     })
     .await;
     let lookup_time = Duration::from_millis(200);
-    let mut names = server.names(Limits {
-        lookup_time,
-        ..Limits::default()
-    });
+    let mut names = server.names(Limits { lookup_time, ..Limits::default() });
     let peers: Vec<IpAddr> = (0..100).map(|n| IpAddr::from([192, 0, 2, n])).collect();
     for peer in &peers {
         names.ask(*peer, NOW);
@@ -196,11 +154,8 @@ async fn answers_that_are_garbage_panic_nowhere() {
 async fn hosts_file_answers_first_and_both_files_are_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let (conf, hosts) = (dir.path().join("resolv.conf"), dir.path().join("hosts"));
-    fs::write(
-        &conf,
-        "search example\nnameserver 127.0.0.1\noptions timeout:30 attempts:9\n",
-    )
-    .unwrap();
+    fs::write(&conf, "search example\nnameserver 127.0.0.1\noptions timeout:30 attempts:9\n")
+        .unwrap();
     let dns = Dns::from_files(&conf, &hosts).unwrap();
     for text in ["192.0.2.1 first\n", "192.0.2.1 second # longer\n"] {
         fs::write(&hosts, text).unwrap();
@@ -217,14 +172,9 @@ fn configuration_that_cannot_be_used_is_an_error_value() {
     let dir = tempfile::tempdir().unwrap();
     let (conf, hosts) = (dir.path().join("resolv.conf"), dir.path().join("hosts"));
     let error = || format!("{:#}", Dns::from_files(&conf, &hosts).err().unwrap());
-    let tried = format!(
-        "read {} (peers stay without names; --no-resolve asks for none): ",
-        conf.display()
-    );
-    assert_eq!(
-        error(),
-        format!("{tried}No such file or directory (os error 2)")
-    );
+    let tried =
+        format!("read {} (peers stay without names; --no-resolve asks for none): ", conf.display());
+    assert_eq!(error(), format!("{tried}No such file or directory (os error 2)"));
     fs::write(&conf, "# empty\n").unwrap();
     assert_eq!(error(), format!("{tried}no nameservers found in config"));
     fs::write(&conf, [0xff, 0xfe, 0, b'\n']).unwrap();
