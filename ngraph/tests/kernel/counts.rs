@@ -3,7 +3,11 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
 };
 
@@ -65,13 +69,16 @@ fn accepters_that_waited_before_the_start_miss_nothing(capture: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (send, tids) = mpsc::channel();
+    let accepted = Arc::new(AtomicUsize::new(0));
     let accepters: Vec<_> = (0..ACCEPTERS)
         .map(|_| {
             let (listener, send) = (listener.try_clone().unwrap(), send.clone());
+            let accepted = Arc::clone(&accepted);
             thread::spawn(move || {
                 send.send(rustix::thread::gettid().as_raw_nonzero()).unwrap();
                 for _ in 0..EACH {
                     drop(listener.accept().unwrap());
+                    accepted.fetch_add(1, Ordering::Relaxed);
                 }
             })
         })
@@ -83,7 +90,11 @@ fn accepters_that_waited_before_the_start_miss_nothing(capture: &str) {
         });
     }
     let agent = Agent::start(&["--capture", capture]);
-    for _ in 0..ACCEPTERS * EACH {
+    for made in 0..ACCEPTERS * EACH {
+        // A full queue would make the kernel drop what the client takes for open.
+        wait_for("room in the listener's queue", || {
+            (made < accepted.load(Ordering::Relaxed) + ACCEPTERS).then_some(())
+        });
         drop(TcpStream::connect(address).unwrap());
     }
     accepters.into_iter().for_each(|accepter| accepter.join().unwrap());

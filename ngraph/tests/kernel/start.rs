@@ -1,11 +1,6 @@
 //! What was there before the agent, and what happens while it starts.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{net::TcpListener, thread, time::Duration};
 
 use super::support::{
     agent::Agent,
@@ -47,48 +42,23 @@ fn connections_older_than_the_agent_are_there_with_their_direction(capture: &str
 }
 captures!(connections_older_than_the_agent_are_there_with_their_direction: auto, kprobe, tracepoint, procfs);
 
-fn connections_opened_while_the_agent_starts_are_there_once(capture: &str) {
+fn connections_opened_while_the_agent_starts_are_there_once(capture: &'static str) {
     netns::enter_new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let is_started = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            let mut all: Vec<TcpStream> = Vec::new();
-            let mut after = 0;
-            // On through the start, and a little beyond it.
-            while after < 20 {
-                all.push(TcpStream::connect(address).unwrap());
-                after += u32::from(is_started.load(Ordering::Relaxed));
-                // The listener's queue must hold them all.
-                thread::sleep(Duration::from_millis(2));
-            }
-            all
-        });
-        let server = scope.spawn(|| {
-            let mut all: Vec<TcpStream> = Vec::new();
-            while let Ok((stream, peer)) = listener.accept() {
-                // The knock that ends it comes from a second address.
-                if peer.ip().to_string() == "127.0.0.9" {
-                    break;
-                }
-                all.push(stream);
-            }
-            all
-        });
-        let agent = Agent::start(&["--capture", capture]);
-        is_started.store(true, Ordering::Relaxed);
-        let clients = client.join().unwrap();
-        drop(connect_from("127.0.0.9:0".parse().unwrap(), address).unwrap());
-        let servers = server.join().unwrap();
-        assert_eq!(clients.len(), servers.len());
-        let all = clients.len() as u64;
-        let edge = [("src_ip", "127.0.0.1"), ("dest_ip", "127.0.0.1")];
-        agent.expect("each is there once in each direction", |it| {
-            it.sum("network_connections_output_total", &edge) == all
-                && it.sum("network_connections_input_total", &edge) == all
-        });
-    });
+    // The thread's namespace is this one's.
+    let start = thread::spawn(move || Agent::start(&["--capture", capture]));
+    let mut all: Vec<Held> = Vec::new();
+    let mut after = 0;
+    // On through the start, and a little beyond it.
+    while after < 20 {
+        all.push(held(&listener));
+        after += u32::from(start.is_finished());
+        // So that there are not too many for the descriptors of a process.
+        thread::sleep(Duration::from_millis(5));
+    }
+    let agent = start.join().unwrap();
+    let made = all.len() as u64;
+    agent.expect("each is there once in each direction", |it| open_now(it) == (made, made));
 }
 captures!(connections_opened_while_the_agent_starts_are_there_once: auto, kprobe, tracepoint, procfs);
 

@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read as _},
     net::{SocketAddr, TcpListener, TcpStream},
-    thread,
     time::Duration,
 };
 
@@ -11,6 +10,9 @@ use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// Makes `count` connections to a listener at `listen` (port 0: any), one after the other,
 /// each accepted and closed at once by both ends. Gives the listener's address.
+///
+/// One thread does both: with two, a slow accepter lets the listener's queue overflow, and
+/// the kernel drops what a client takes for open.
 pub fn short_connections(listen: &str, connect: Option<&str>, count: usize) -> SocketAddr {
     let listener = TcpListener::bind(listen).unwrap_or_else(|err| panic!("bind {listen}: {err}"));
     let address = listener.local_addr().expect("the listener's address");
@@ -18,15 +20,11 @@ pub fn short_connections(listen: &str, connect: Option<&str>, count: usize) -> S
         Some(ip) => SocketAddr::new(ip.parse().expect("an address"), address.port()),
         None => address,
     };
-    let server = thread::spawn(move || {
-        for _ in 0..count {
-            drop(listener.accept().expect("accept"));
-        }
-    });
     for _ in 0..count {
-        drop(TcpStream::connect(target).expect("connect"));
+        let client = TcpStream::connect(target).expect("connect");
+        drop(listener.accept().expect("accept"));
+        drop(client);
     }
-    server.join().expect("the server");
     address
 }
 
