@@ -113,7 +113,7 @@ fn the_same_four_tuple_a_hundred_times_is_a_hundred_connections(capture: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let local: SocketAddr = closed_port("127.0.0.1");
     for _ in 0..100 {
-        let client = connect_from(local, listener.local_addr().unwrap()).unwrap();
+        let client = connect_from(local, listener.local_addr().unwrap());
         let (server, peer) = listener.accept().unwrap();
         assert_eq!(peer, local);
         reset(client);

@@ -17,7 +17,7 @@ fn a_listener_on_a_high_port_is_an_input_and_a_client_on_a_low_one_an_output(cap
     let agent = Agent::start(&["--capture", capture]);
     let listener = TcpListener::bind("127.0.0.1:50051").unwrap();
     let local = "127.0.0.2:2000".parse().unwrap();
-    let client = connect_from(local, listener.local_addr().unwrap()).unwrap();
+    let client = connect_from(local, listener.local_addr().unwrap());
     let (server, _) = listener.accept().unwrap();
     let expected = [("127.0.0.2".to_owned(), "127.0.0.1".to_owned(), 1)];
     let metrics = agent.expect("one edge in each direction", |it| {

@@ -23,7 +23,7 @@ fn traffic(server: &str, count: usize) -> (TcpListener, Held) {
     let listener = TcpListener::bind((server, 7777)).unwrap();
     let local = format!("{CLIENT}:2222").parse().unwrap();
     let connect = || {
-        let client = connect_from(local, listener.local_addr().unwrap()).unwrap();
+        let client = connect_from(local, listener.local_addr().unwrap());
         Held { client, server: listener.accept().unwrap().0 }
     };
     for _ in 0..count {

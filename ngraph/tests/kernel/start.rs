@@ -21,7 +21,7 @@ fn connections_older_than_the_agent_are_there_with_their_direction(capture: &str
     let held: Vec<Held> = (2000..2020)
         .map(|port| {
             let local = format!("127.0.0.2:{port}").parse().unwrap();
-            let client = connect_from(local, listener.local_addr().unwrap()).unwrap();
+            let client = connect_from(local, listener.local_addr().unwrap());
             Held { client, server: listener.accept().unwrap().0 }
         })
         .collect();
@@ -53,8 +53,8 @@ fn connections_opened_while_the_agent_starts_are_there_once(capture: &'static st
     while after < 20 {
         all.push(held(&listener));
         after += u32::from(start.is_finished());
-        // So that there are not too many for the descriptors of a process.
-        thread::sleep(Duration::from_millis(5));
+        // A start takes seconds under emulation, and a process has 1,024 descriptors.
+        thread::sleep(Duration::from_millis(25));
     }
     let agent = start.join().unwrap();
     let made = all.len() as u64;

@@ -1,11 +1,12 @@
 //! Connections, made and ended by real sockets.
 
 use std::{
-    io::{self, Read as _},
+    io::Read as _,
     net::{SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
+use super::wait_for;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// Makes `count` connections to a listener at `listen` (port 0: any), one after the other,
@@ -50,8 +51,17 @@ impl Held {
     }
 }
 
-/// Connects from one address and port to another.
-pub fn connect_from(local: SocketAddr, peer: SocketAddr) -> io::Result<TcpStream> {
+/// Connects from one address and port to another, as soon as these are free: a process that
+/// another test starts holds a copy of a socket closed here until it executes its program.
+pub fn connect_from(local: SocketAddr, peer: SocketAddr) -> TcpStream {
+    wait_for("free addresses and ports", || match try_connect_from(local, peer) {
+        Ok(stream) => Some(stream),
+        Err(rustix::io::Errno::ADDRNOTAVAIL | rustix::io::Errno::ADDRINUSE) => None,
+        Err(err) => panic!("connect from {local} to {peer}: {err}"),
+    })
+}
+
+fn try_connect_from(local: SocketAddr, peer: SocketAddr) -> rustix::io::Result<TcpStream> {
     let family = if local.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
