@@ -56,7 +56,9 @@ fn commit() -> Result<()> {
     };
     let commit = git(&["rev-parse", "--short=10", "HEAD"]);
     println!("cargo:rustc-env=NGRAPH_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
-    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
+    // A path that isn't there would make cargo build anew each time.
+    let log = git(&["rev-parse", "--git-path", "logs/HEAD"]);
+    if let Some(log) = log.filter(|log| Path::new(log).exists()) {
         println!("cargo:rerun-if-changed={log}");
     }
     Ok(())

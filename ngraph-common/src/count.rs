@@ -16,16 +16,23 @@ pub const SUBMITTED: u32 = 2;
 pub const RING_FULL: u32 = 3;
 /// A connection got no identity: the socket map had no room.
 pub const MAP_FULL: u32 = 4;
+/// Of those seen: taken by the second witness, since the kernel kept the first from it.
+pub const RESCUED: u32 = 5;
 /// How many columns there are.
-pub const COLUMNS: u32 = 5;
+pub const COLUMNS: u32 = 6;
 
 /// How many counters there are.
-pub const ENTRIES: u32 = hook::COUNT * COLUMNS;
+pub const ENTRIES: usize = (hook::COUNT * COLUMNS) as usize;
+
+/// All counters of one processor: one value, since each look-up by the user side keeps
+/// kprobe programs from running on its processor for as long as it takes.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h#L2035-L2055>
+pub type Counters = [u64; ENTRIES];
 
 /// Where the counter of `hook` and `column` lies.
 #[inline(always)]
-pub const fn index(hook: u8, column: u32) -> u32 {
-    hook as u32 * COLUMNS + column
+pub const fn index(hook: u8, column: u32) -> usize {
+    (hook as u32 * COLUMNS + column) as usize
 }
 
 #[cfg(test)]
@@ -34,10 +41,10 @@ mod tests {
 
     #[test]
     fn every_hook_and_outcome_has_a_counter_of_its_own() {
-        let mut seen = [false; ENTRIES as usize];
+        let mut seen = [false; ENTRIES];
         for hook in 0..hook::COUNT as u8 {
             for column in 0..COLUMNS {
-                let at = index(hook, column) as usize;
+                let at = index(hook, column);
                 assert!(!seen[at], "{hook} {column} shares its counter");
                 seen[at] = true;
             }

@@ -4,12 +4,16 @@
 pub const EVENTS: &str = "EVENTS";
 /// Connections by socket address.
 pub const SOCKS: &str = "SOCKS";
-/// Per-CPU counters, see [`crate::count`].
+/// Per-CPU counters, all in one value, see [`crate::count`].
 pub const COUNTERS: &str = "COUNTERS";
 
 /// Programs, by [`crate::event::hook`].
 pub const PROGRAMS: [&str; crate::event::hook::COUNT as usize] =
     ["inet_sock_set_state", "tcp_connect", "inet_csk_accept", "security_sock_graft"];
+
+/// The second witness: the program that takes what the kernel kept from that of
+/// [`crate::event::hook::SET_STATE`], attached to the same tracepoint behind it.
+pub const SECOND_WITNESS: &str = "inet_sock_set_state_2";
 
 /// `u32`: offset of `inum` in `struct net`.
 pub const NET_INUM: &str = "NET_INUM";

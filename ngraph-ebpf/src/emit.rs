@@ -98,11 +98,14 @@ fn wakeup() -> u64 {
     }
 }
 
+/// Adds one to a counter of `ngraph_common::count`.
 #[inline(always)]
-fn count(hook: u8, column: u32) {
-    let Some(counter) = COUNTERS.get_ptr_mut(count::index(hook, column)) else {
+pub fn count(hook: u8, column: u32) {
+    let Some(counters) = COUNTERS.get_ptr_mut(0) else {
         return;
     };
+    // SAFETY: the index of a hook and a column lies within the array.
+    let counter = unsafe { counters.cast::<u64>().add(count::index(hook, column)) };
     // Atomic although each processor has its own: a hook in an interrupt may nest in one
     // in a task, and newer kernels preempt probes. An instruction of its own, since core has
     // no fetch_add for this target, and one that fetches needs Linux 5.12.

@@ -2,10 +2,7 @@
 //! one place turns what became of it into a count.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
-#[cfg_attr(
-    not(target_arch = "bpf"),
-    expect(dead_code, reason = "on the host only its tests use it")
-)]
+#[cfg(any(target_arch = "bpf", test))]
 mod decide;
 
 #[cfg(target_arch = "bpf")]
@@ -20,6 +17,8 @@ mod probes;
 mod sock;
 #[cfg(target_arch = "bpf")]
 mod states;
+#[cfg(target_arch = "bpf")]
+mod witness;
 
 #[cfg(target_arch = "bpf")]
 mod hooks {
@@ -27,14 +26,33 @@ mod hooks {
         macros::{kprobe, kretprobe, raw_tracepoint},
         programs::{ProbeContext, RawTracePointContext, RetProbeContext},
     };
-    use ngraph_common::event::hook;
+    use ngraph_common::{count, event::hook};
 
-    use crate::{emit::counted, probes, states};
+    use crate::{
+        emit::{count, counted},
+        maps::Taken,
+        probes,
+        states::{self, Witness},
+        witness,
+    };
 
     /// Arguments: socket, old state, new state.
     #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
     fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
-        counted(hook::SET_STATE, || states::changed(ctx.arg(0), ctx.arg(1), ctx.arg(2)))
+        let change = Taken { sock: ctx.arg(0), old: ctx.arg(1), new: ctx.arg(2) };
+        witness::taken(change);
+        counted(hook::SET_STATE, || states::changed(change, Witness::First))
+    }
+
+    /// The same, for what the one above was kept from.
+    #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+    fn inet_sock_set_state_2(ctx: RawTracePointContext) -> i32 {
+        let change = Taken { sock: ctx.arg(0), old: ctx.arg(1), new: ctx.arg(2) };
+        if witness::was_taken(change) {
+            return 0;
+        }
+        count(hook::SET_STATE, count::RESCUED);
+        counted(hook::SET_STATE, || states::changed(change, Witness::Second))
     }
 
     /// Argument: the connecting socket.

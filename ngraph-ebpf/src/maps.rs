@@ -47,7 +47,21 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(limits::RING_BYTES, 0);
 /// How often each hook ran and what became of it, see `ngraph_common::count`.
 /// Written by `emit`, read by the user side before each file.
 #[map]
-pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(count::ENTRIES, 0);
+pub static COUNTERS: PerCpuArray<count::Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// The change of state that the first witness has just taken on this processor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Taken {
+    pub sock: u64,
+    pub old: i32,
+    pub new: i32,
+}
+
+/// What the first witness took last, for the second to know that it did. Written and read
+/// by `witness` alone.
+#[map]
+pub static TAKEN: PerCpuArray<Taken> = PerCpuArray::with_max_entries(1, 0);
 
 // The names of `ngraph_common::names`.
 #[unsafe(no_mangle)]

@@ -6,19 +6,30 @@ use ngraph_common::event::{hook::SET_STATE, kind, role};
 use crate::{
     decide::{Step, step, unknown_gone},
     emit::{Outcome, emit, emit_close},
-    maps::{Entry, SOCKS},
+    maps::{Entry, SOCKS, Taken},
     owner::now_ns,
     sock::{self, SockAddress, wanted_flow},
 };
 
+/// Which of the two programs sees a change, see `witness`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// The one that sees every change it isn't kept from.
+    First,
+    /// The one behind it, which may see a change that the first has taken: what it finds
+    /// done already, it leaves.
+    Second,
+}
+
 /// A socket goes from one state to another.
 #[inline(always)]
-pub fn changed(sock: SockAddress, old: i32, new: i32) -> Outcome {
+pub fn changed(change: Taken, witness: Witness) -> Outcome {
+    let Taken { sock, old, new } = change;
     match step(old, new) {
         Step::Nothing => Outcome::Filtered,
         Step::Attempt => attempt(sock),
-        Step::Open(role) => open(sock, role),
-        Step::Gone => gone(sock, old),
+        Step::Open(role) => open(sock, role, witness),
+        Step::Gone => gone(sock, old, witness),
     }
 }
 
@@ -37,7 +48,7 @@ fn attempt(sock: SockAddress) -> Outcome {
 }
 
 #[inline(always)]
-fn open(sock: SockAddress, role: u8) -> Outcome {
+fn open(sock: SockAddress, role: u8, witness: Witness) -> Outcome {
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
@@ -45,10 +56,14 @@ fn open(sock: SockAddress, role: u8) -> Outcome {
         // SAFETY: a value of a preallocated map stays readable while the program runs; the
         // socket's own lock keeps other state changes of it away.
         let entry = unsafe { &mut *entry };
-        // One that is open already belongs to a connection whose end was missed.
         if entry.is_open == 0 {
             entry.is_open = 1;
             return emit(SET_STATE, kind::OPEN, sock, entry, Some(&flow), 0);
+        }
+        // To the first witness, one that is open already belongs to a connection whose end
+        // was missed.
+        if witness == Witness::Second {
+            return Outcome::Filtered;
         }
     }
     let mut entry = Entry::unowned(now_ns(), role);
@@ -60,9 +75,12 @@ fn open(sock: SockAddress, role: u8) -> Outcome {
 }
 
 #[inline(always)]
-fn gone(sock: SockAddress, old: i32) -> Outcome {
+fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
     let Some(entry) = SOCKS.get_ptr_mut(sock) else {
-        return gone_unknown(sock, old);
+        return match witness {
+            Witness::First => gone_unknown(sock, old),
+            Witness::Second => Outcome::Filtered,
+        };
     };
     // SAFETY: as in `open`; the copy outlives the removal.
     let entry = unsafe { *entry };

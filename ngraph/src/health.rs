@@ -18,6 +18,8 @@ pub struct Health {
     pub events: [u64; crate::observe::KINDS.len()],
     /// Records that made no sense.
     pub malformed: u64,
+    /// Runs that the kernel kept from the hooks, as [`HookCounts::unseen`] has them.
+    pub unseen: u64,
     /// Connections that a snapshot found open and the events had not.
     pub repaired_opens: u64,
     /// Connections that a snapshot found gone and the events had not.
@@ -66,18 +68,79 @@ pub struct ProcessUse {
     pub open_fds: u64,
 }
 
-/// The kernel side's counters: for each hook, how often it ran and what became of it.
+/// The kernel side's counters, by hook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HookCounts(pub [[u64; count::COLUMNS as usize]; HOOKS]);
+pub struct HookCounts {
+    /// How often each hook ran and what became of it, by columns of [`count`].
+    pub rows: [[u64; count::COLUMNS as usize]; HOOKS],
+    /// How often the kernel kept a hook from running, as far as it tells.
+    pub missed: [u64; HOOKS],
+}
 
 impl HookCounts {
     /// One column summed over the hooks.
     pub fn sum(&self, column: u32) -> u64 {
-        self.0.iter().map(|row| row[column as usize]).sum()
+        self.rows.iter().map(|row| row[column as usize]).sum()
     }
 
-    /// Events that are gone: they found no room in the ring buffer or the socket map.
-    pub fn lost(&self) -> u64 {
+    /// Runs that the kernel kept from the hooks: of the raw tracepoint what the second
+    /// witness didn't rescue; of the probes, where they stand alone, the connects, and the
+    /// accepts that neither of the two hooks for them saw. The most that can be lost: the
+    /// kernel counts runs for any namespace and any change of state.
+    pub fn unseen(&self, attached: [bool; HOOKS]) -> u64 {
+        let missed = |hook: u8| self.missed[usize::from(hook)];
+        if attached[usize::from(hook::SET_STATE)] {
+            let rescued = self.rows[usize::from(hook::SET_STATE)][count::RESCUED as usize];
+            return missed(hook::SET_STATE).saturating_sub(rescued);
+        }
+        let accepts = [hook::CSK_ACCEPT, hook::SOCK_GRAFT];
+        let accepts = accepts.into_iter().filter(|&hook| attached[usize::from(hook)]);
+        missed(hook::TCP_CONNECT) + accepts.map(missed).min().unwrap_or(0)
+    }
+
+    /// Events that found no room in the ring buffer or the socket map.
+    pub fn without_room(&self) -> u64 {
         self.sum(count::RING_FULL) + self.sum(count::MAP_FULL)
+    }
+}
+
+/// Settles a figure made of two counters that are read one after the other, and so may be
+/// too high for a moment: what two readings agree on is true, and stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    last: u64,
+    agreed: u64,
+}
+
+impl Settled {
+    /// Takes a reading and gives what is agreed on.
+    pub fn read(&mut self, reading: u64) -> u64 {
+        self.agreed = self.agreed.max(reading.min(self.last));
+        self.last = reading;
+        self.agreed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_miss_that_the_second_witness_rescued_is_none() {
+        let mut counts = HookCounts::default();
+        counts.missed[0] = 5;
+        counts.rows[0][count::RESCUED as usize] = 4;
+        let mut attached = [true; HOOKS];
+        assert_eq!(counts.unseen(attached), 1);
+        counts.missed = [5, 2, 7, 3];
+        attached[0] = false;
+        assert_eq!(counts.unseen(attached), 2 + 3);
+    }
+
+    #[test]
+    fn a_reading_counts_when_the_next_agrees() {
+        let mut settled = Settled::default();
+        let agreed = [0, 3, 0, 1, 1, 0, 4, 4].map(|reading| settled.read(reading));
+        assert_eq!(agreed, [0, 0, 0, 0, 1, 1, 1, 4]);
     }
 }

@@ -24,13 +24,7 @@ pub(crate) struct Apt<'a> {
 }
 
 /// Releases that hold the kernels of the matrix or the sources of a recent Rust.
-const SUITES: [&str; 5] = [
-    "bullseye",
-    "bookworm",
-    "trixie",
-    "trixie-backports",
-    "forky",
-];
+const SUITES: [&str; 5] = ["bullseye", "bookworm", "trixie", "trixie-backports", "forky"];
 
 /// New kernels come out every few days; asking for them more often than daily is noise.
 const LISTS_LAST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -45,12 +39,7 @@ impl<'a> Apt<'a> {
         }
         let codename = codename(&fs::read_to_string("/etc/os-release").unwrap_or_default())
             .context("use Debian's packages: /etc/os-release names no release of Debian")?;
-        let mut apt = Self {
-            cache,
-            folder: cache.path("apt"),
-            codename,
-            update_error: None,
-        };
+        let mut apt = Self { cache, folder: cache.path("apt"), codename, update_error: None };
         apt.configure().context("set up a private apt")?;
         apt.update()?;
         Ok(apt)
@@ -70,10 +59,7 @@ impl<'a> Apt<'a> {
 
     /// The packages that `package` depends on.
     pub(crate) fn depends(&self, package: &Version) -> Result<Vec<String>> {
-        let record = self
-            .command("apt-cache")
-            .args(["show", &package.spec()])
-            .output()?;
+        let record = self.command("apt-cache").args(["show", &package.spec()]).output()?;
         Ok(parse_depends(&String::from_utf8_lossy(&record.stdout)))
     }
 
@@ -82,21 +68,14 @@ impl<'a> Apt<'a> {
     /// The release's libraries are what its programs are linked against.
     pub(crate) fn own(&self, package: &str) -> Result<PathBuf> {
         let versions = self.versions(package)?;
-        let own = versions
-            .iter()
-            .find(|version| version.suite == self.codename);
+        let own = versions.iter().find(|version| version.suite == self.codename);
         self.unpacked(own.with_context(|| self.not_found(package))?)
     }
 
     /// The folder of `package`'s files, kept in the cache.
     pub(crate) fn unpacked(&self, package: &Version) -> Result<PathBuf> {
-        let name = format!(
-            "packages/{}_{}",
-            package.package,
-            package.version.replace(':', ".")
-        );
-        self.cache
-            .folder(&name, |folder| self.unpack(package, folder))
+        let name = format!("packages/{}_{}", package.package, package.version.replace(':', "."));
+        self.cache.folder(&name, |folder| self.unpack(package, folder))
     }
 
     /// Downloads `package` and unpacks it into `folder`.
@@ -107,19 +86,10 @@ impl<'a> Apt<'a> {
         fs::create_dir_all(&deb_folder)?;
         // Checks the package's SHA-256 against the signed lists.
         command::output(
-            self.command("apt-get")
-                .args(["-q", "download", &spec])
-                .current_dir(&deb_folder),
+            self.command("apt-get").args(["-q", "download", &spec]).current_dir(&deb_folder),
         )?;
-        let deb = fs::read_dir(&deb_folder)?
-            .next()
-            .context("apt-get download wrote no file")??;
-        command::output(
-            Command::new("dpkg-deb")
-                .arg("-x")
-                .arg(deb.path())
-                .arg(folder),
-        )?;
+        let deb = fs::read_dir(&deb_folder)?.next().context("apt-get download wrote no file")??;
+        command::output(Command::new("dpkg-deb").arg("-x").arg(deb.path()).arg(folder))?;
         fs::remove_dir_all(&deb_folder).context("remove the unpacked package")
     }
 
@@ -143,11 +113,7 @@ impl<'a> Apt<'a> {
         if !suites.contains(&self.codename.as_str()) {
             suites.push(&self.codename);
         }
-        let list = sources::render(
-            &sources::mirror(&self.codename)?,
-            &suites,
-            architecture.trim(),
-        );
+        let list = sources::render(&sources::mirror(&self.codename)?, &suites, architecture.trim());
         // The hooks are the system's: they tell a desktop that its lists changed.
         // The sandbox user could not reach a cache in somebody's home. Containers turn off
         // apt's cache of parsed lists, which saves two seconds each time. By default a
@@ -201,10 +167,7 @@ impl<'a> Apt<'a> {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         // Not APT_CONFIG: that is read before the system's files, which would win.
-        command
-            .arg("-c")
-            .arg(self.folder.join("apt.conf"))
-            .env("LC_ALL", "C");
+        command.arg("-c").arg(self.folder.join("apt.conf")).env("LC_ALL", "C");
         command
     }
 }
@@ -226,9 +189,7 @@ impl Version {
 /// The release's name. Derived systems have mirrors of their own, without Debian's kernels.
 fn codename(os_release: &str) -> Option<String> {
     let value = |name| {
-        let value = os_release
-            .lines()
-            .find_map(|line| line.strip_prefix(name))?;
+        let value = os_release.lines().find_map(|line| line.strip_prefix(name))?;
         Some(value.trim_matches('"'))
     };
     (value("ID=")? == "debian").then_some(value("VERSION_CODENAME=")?.to_owned())
@@ -248,9 +209,7 @@ fn parse_madison(line: &str) -> Option<Version> {
 
 /// Names in the `Depends` field of a record of `apt-cache show`, first alternatives only.
 fn parse_depends(record: &str) -> Vec<String> {
-    let depends = record
-        .lines()
-        .find_map(|line| line.strip_prefix("Depends: "));
+    let depends = record.lines().find_map(|line| line.strip_prefix("Depends: "));
     depends
         .unwrap_or_default()
         .split(',')
@@ -281,14 +240,8 @@ mod tests {
 
     #[test]
     fn codename_comes_from_os_release() {
-        assert_eq!(
-            codename("ID=debian\nVERSION_CODENAME=bookworm\n").unwrap(),
-            "bookworm"
-        );
-        assert_eq!(
-            codename("ID=\"debian\"\nVERSION_CODENAME=\"x\"\n").unwrap(),
-            "x"
-        );
+        assert_eq!(codename("ID=debian\nVERSION_CODENAME=bookworm\n").unwrap(), "bookworm");
+        assert_eq!(codename("ID=\"debian\"\nVERSION_CODENAME=\"x\"\n").unwrap(), "x");
         assert_eq!(codename("ID=other\nVERSION_CODENAME=x\n"), None);
     }
 }

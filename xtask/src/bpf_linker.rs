@@ -14,10 +14,7 @@ pub(crate) fn ensure(rustc: &Rustc, cache: &Cache) -> Result<bool> {
     let tools = cargo::root().join(".tools");
     let binary = tools.join("bin/bpf-linker");
     // It loads the LLVM of the rustc that built it, so another rustc needs another one.
-    let key = format!(
-        "bpf-linker/{VERSION}-rustc-{}-{}",
-        rustc.release, rustc.host
-    );
+    let key = format!("bpf-linker/{VERSION}-rustc-{}-{}", rustc.release, rustc.host);
     let stamp = tools.join("bpf-linker.stamp");
     if fs::read_to_string(&stamp).is_ok_and(|text| text == key) && check(&binary).is_ok() {
         return Ok(false);

@@ -51,11 +51,7 @@ impl Cache {
             return Ok(folder);
         }
         self.remove_abandoned();
-        let part = self.path(&format!(
-            "{PART}{}-{}",
-            process::id(),
-            name.replace('/', "-")
-        ));
+        let part = self.path(&format!("{PART}{}-{}", process::id(), name.replace('/', "-")));
         let result = fs::create_dir_all(&part)
             .and_then(|()| fs::create_dir_all(folder.parent().unwrap_or(&self.0)))
             .with_context(|| format!("create {}", part.display()))
@@ -75,9 +71,7 @@ impl Cache {
     fn remove_abandoned(&self) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let pid = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(PART)?.split_once('-'));
+            let pid = name.to_str().and_then(|name| name.strip_prefix(PART)?.split_once('-'));
             if let Some((pid, _)) = pid
                 && !Path::new("/proc").join(pid).exists()
             {
@@ -111,9 +105,7 @@ mod tests {
     fn what_is_there_is_not_made_again() {
         let scratch = tempfile::tempdir().unwrap();
         let cache = Cache::at(scratch.path()).unwrap();
-        let first = cache
-            .folder("a", |part| Ok(fs::write(part.join("whole"), "x")?))
-            .unwrap();
+        let first = cache.folder("a", |part| Ok(fs::write(part.join("whole"), "x")?)).unwrap();
         let second = cache.folder("a", |_| panic!("made twice")).unwrap();
         assert_eq!(first, second);
         assert!(second.join("whole").exists());

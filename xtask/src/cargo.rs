@@ -45,9 +45,7 @@ impl Rustc {
 /// The project's folder.
 pub(crate) fn root() -> &'static Path {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
-        .parent()
-        .expect("xtask lies in the project's folder")
+    manifest.parent().expect("xtask lies in the project's folder")
 }
 
 /// The folder that cargo builds in.
@@ -61,16 +59,11 @@ pub(crate) fn cargo() -> Command {
     command.current_dir(root());
     // They describe xtask; its children would take them for their own.
     for (name, _) in env::vars_os() {
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with("CARGO_PKG_"))
-        {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_")) {
             command.env_remove(name);
         }
     }
-    command
-        .env_remove("CARGO_MANIFEST_DIR")
-        .env_remove("CARGO_MANIFEST_PATH");
+    command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
     command
 }
 
@@ -84,9 +77,7 @@ pub(crate) fn cargo_static(verb: &str, target: &str) -> Command {
         Ok(flags) => format!("{flags} {STATIC}"),
         Err(_) => STATIC.to_owned(),
     };
-    command
-        .args([verb, "--release", "--target", target])
-        .env("RUSTFLAGS", flags);
+    command.args([verb, "--release", "--target", target]).env("RUSTFLAGS", flags);
     command
 }
 
@@ -104,9 +95,7 @@ pub(crate) struct Executable {
 
 /// Runs a build and lists its programs, wherever the target folder is.
 pub(crate) fn executables(build: &mut Command) -> Result<Vec<Executable>> {
-    build
-        .arg("--message-format=json-render-diagnostics")
-        .stdout(Stdio::piped());
+    build.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let line = command::show(build);
     let output = build
         .spawn()
@@ -115,10 +104,7 @@ pub(crate) fn executables(build: &mut Command) -> Result<Vec<Executable>> {
     if !output.status.success() {
         bail!("{line}: {}", output.status);
     }
-    Ok(String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(executable)
-        .collect())
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(executable).collect())
 }
 
 /// The agent among `executables`.

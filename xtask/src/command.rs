@@ -20,10 +20,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs `command` and gives back what it printed; its errors are shown only if it fails.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| show(command))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| show(command))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{}: {}: {}", show(command), output.status, said.trim());
@@ -40,9 +37,7 @@ pub(crate) fn text(command: &mut Command) -> Result<String> {
 /// Where `program` is on the PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// The command as a person would type it: `Debug` adds every variable and a lot of quotes.

@@ -20,10 +20,7 @@ pub(crate) fn dist() -> Result<()> {
     let bytes = fs::read(agent).with_context(|| format!("read {}", agent.display()))?;
     let is_static = elf::is_static(&bytes);
     if !is_static.with_context(|| format!("read the ELF headers of {}", agent.display()))? {
-        bail!(
-            "{} asks for a dynamic loader: the static build failed",
-            agent.display()
-        );
+        bail!("{} asks for a dynamic loader: the static build failed", agent.display());
     }
     let folder = cargo::root().join("target/dist");
     let file = folder.join("ngraph");

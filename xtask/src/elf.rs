@@ -23,12 +23,8 @@ pub(crate) fn is_static(elf: &[u8]) -> Result<bool> {
 }
 
 fn bytes<const N: usize>(elf: &[u8], offset: u64) -> Result<[u8; N]> {
-    let range = usize::try_from(offset)
-        .ok()
-        .and_then(|start| elf.get(start..)?.first_chunk());
-    range
-        .copied()
-        .with_context(|| format!("ends before offset {offset}"))
+    let range = usize::try_from(offset).ok().and_then(|start| elf.get(start..)?.first_chunk());
+    range.copied().with_context(|| format!("ends before offset {offset}"))
 }
 
 #[cfg(test)]

@@ -25,30 +25,20 @@ pub(crate) fn pack(payload: &Payload, kernel: &Kernel, busybox: &Path) -> Result
     // The kernel opens it for init, before anything is mounted.
     cpio.device("dev/console", 5, 1);
     cpio.program("init", INIT.as_bytes());
-    for (name, file) in [
-        ("bin/busybox", busybox),
-        ("ngraph", payload.agent),
-        ("kernel", payload.test),
-    ] {
+    for (name, file) in
+        [("bin/busybox", busybox), ("ngraph", payload.agent), ("kernel", payload.test)]
+    {
         cpio.program(name, &read(file)?);
     }
     // One a line: init reads them without splitting at spaces.
     cpio.file(
         "args",
-        payload
-            .args
-            .iter()
-            .map(|arg| format!("{arg}\n"))
-            .collect::<String>()
-            .as_bytes(),
+        payload.args.iter().map(|arg| format!("{arg}\n")).collect::<String>().as_bytes(),
     );
     let folder = &kernel.modules;
     for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
         let entry = entry?;
-        cpio.file(
-            &format!("modules/{}", entry.file_name().display()),
-            &read(&entry.path())?,
-        );
+        cpio.file(&format!("modules/{}", entry.file_name().display()), &read(&entry.path())?);
     }
     Ok(cpio.finish())
 }

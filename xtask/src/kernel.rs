@@ -38,11 +38,7 @@ pub(crate) fn fetch(wanted: &str, cache: &Cache, apt: &Apt, busybox: &Path) -> R
         fs::remove_dir_all(&unpacked).context("remove what a guest doesn't need")
     })?;
     let (vmlinuz, modules) = (folder.join("vmlinuz"), folder.join("modules"));
-    Ok(Kernel {
-        release,
-        vmlinuz,
-        modules,
-    })
+    Ok(Kernel { release, vmlinuz, modules })
 }
 
 /// The release and the package of the newest kernel that can be had.
@@ -87,14 +83,9 @@ fn numbers(release: &str) -> Vec<u32> {
 fn packages(release: &str, image: &Version, apt: &Apt) -> Result<Vec<Version>> {
     let mut packages = vec![image.clone()];
     for name in apt.depends(image)? {
-        if ["linux-binary-", "linux-modules-"]
-            .iter()
-            .any(|kind| name == format!("{kind}{release}"))
+        if ["linux-binary-", "linux-modules-"].iter().any(|kind| name == format!("{kind}{release}"))
         {
-            let same = apt
-                .versions(&name)?
-                .into_iter()
-                .find(|one| one.version == image.version);
+            let same = apt.versions(&name)?.into_iter().find(|one| one.version == image.version);
             packages.push(same.with_context(|| apt.not_found(&name))?);
         }
     }
@@ -102,18 +93,13 @@ fn packages(release: &str, image: &Version, apt: &Apt) -> Result<Vec<Version>> {
 }
 
 fn vmlinuz(unpacked: &Path, release: &str) -> Result<PathBuf> {
-    let places = [
-        format!("boot/vmlinuz-{release}"),
-        format!("usr/lib/modules/{release}/vmlinuz"),
-    ];
+    let places = [format!("boot/vmlinuz-{release}"), format!("usr/lib/modules/{release}/vmlinuz")];
     first(unpacked, &places)
 }
 
 fn modules_tree(unpacked: &Path, release: &str) -> Result<PathBuf> {
-    let places = [
-        format!("lib/modules/{release}/kernel"),
-        format!("usr/lib/modules/{release}/kernel"),
-    ];
+    let places =
+        [format!("lib/modules/{release}/kernel"), format!("usr/lib/modules/{release}/kernel")];
     first(unpacked, &places)
 }
 

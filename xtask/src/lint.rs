@@ -16,11 +16,7 @@ pub(crate) fn lint() -> Result<()> {
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
 fn host() -> Result<()> {
-    command::run(
-        cargo::cargo()
-            .args(["clippy", "--workspace", "--all-targets"])
-            .args(DENY),
-    )
+    command::run(cargo::cargo().args(["clippy", "--workspace", "--all-targets"]).args(DENY))
 }
 
 /// As ngraph's build script compiles it. Registers differ from one architecture to the

@@ -79,11 +79,9 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::run(&args),
         Verb::Dist => dist::dist(),
         Verb::Lint => lint::lint(),
-        Verb::Test {
-            no_vm,
-            kernels,
-            args,
-        } => test::test(if no_vm { &[] } else { &kernels }, &args),
+        Verb::Test { no_vm, kernels, args } => {
+            test::test(if no_vm { &[] } else { &kernels }, &args)
+        }
         Verb::Vm { kernels, args } => vm::vm(&kernels, &args),
     };
     match result {

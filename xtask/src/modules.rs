@@ -22,12 +22,7 @@ const WANTED: [&str; 2] = ["veth", "tcp_diag"];
 pub(crate) fn extract(tree: &Path, busybox: &Path, folder: &Path) -> Result<()> {
     let mut found = BTreeMap::new();
     index(tree, &mut found)?;
-    let mut loads = Loads {
-        found,
-        busybox,
-        folder,
-        done: Vec::new(),
-    };
+    let mut loads = Loads { found, busybox, folder, done: Vec::new() };
     WANTED.iter().try_for_each(|name| loads.add(name))
 }
 
@@ -50,9 +45,7 @@ impl Loads<'_> {
         for needed in depends(&module) {
             self.add(&needed)?;
         }
-        let target = self
-            .folder
-            .join(format!("{:02}-{name}.ko", self.done.len()));
+        let target = self.folder.join(format!("{:02}-{name}.ko", self.done.len()));
         self.done.push(name.to_owned());
         fs::write(&target, module).with_context(|| format!("write {}", target.display()))
     }
@@ -109,18 +102,12 @@ mod tests {
         fs::create_dir_all(tree.join("net")).unwrap();
         fs::create_dir(&out).unwrap();
         fs::write(tree.join("net/inet_diag.ko"), "ELF\0depends=\0").unwrap();
-        fs::write(
-            tree.join("net/tcp_diag.ko"),
-            "ELF\0depends=inet_diag\0name=x\0",
-        )
-        .unwrap();
+        fs::write(tree.join("net/tcp_diag.ko"), "ELF\0depends=inet_diag\0name=x\0").unwrap();
         fs::write(tree.join("veth.ko"), "ELF\0depends=inet-diag\0").unwrap();
         fs::write(tree.join("unwanted.ko"), "").unwrap();
         extract(&tree, Path::new("busybox"), &out).unwrap();
-        let mut names: Vec<_> = fs::read_dir(&out)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["00-inet_diag.ko", "01-veth.ko", "02-tcp_diag.ko"]);
     }

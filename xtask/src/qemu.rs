@@ -1,6 +1,7 @@
 //! One guest: starts QEMU, follows its console and ends it when it's done or stuck.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     os::unix::process::CommandExt as _,
@@ -43,21 +44,13 @@ pub(crate) fn ensure() -> Result<()> {
     }
     let sudo = root::prefix(&[], remedy)?;
     let apt = |arguments: &[&str]| {
-        let words = [
-            &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"],
-            arguments,
-        ]
-        .concat();
+        let words =
+            [&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"], arguments].concat();
         let words: Vec<&str> = sudo.iter().map(String::as_str).chain(words).collect();
         command::output(Command::new(words[0]).args(&words[1..]))
     };
     eprintln!("install qemu-system-x86");
-    let install = [
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "qemu-system-x86",
-    ];
+    let install = ["install", "-y", "--no-install-recommends", "qemu-system-x86"];
     // The lists may be old or, in a fresh container, absent.
     apt(&install)
         .or_else(|_| apt(&["update"]).and_then(|_| apt(&install)))
@@ -98,6 +91,10 @@ pub(crate) fn boot(name: &str, kernel: &Kernel, initramfs: &Path, log: &Path) ->
     console.verdict(&kernel.release)
 }
 
+/// The emulated processors' time stamps agree, though the kernel can't prove it: without its
+/// trust each look at the clock would go through the emulated HPET, one at a time.
+const KERNEL_LINE: &str = "console=ttyS0 panic=-1 quiet tsc=reliable clocksource=tsc";
+
 /// A running QEMU, which dies with the thread that started it.
 struct Guest(Child);
 
@@ -108,15 +105,13 @@ impl Guest {
         // open and yet not run a stock kernel.
         command
             .args(["-accel", "tcg", "-cpu", "max", "-m", "1024", "-smp", "2"])
-            .args([
-                "-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none",
-            ])
+            .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none"])
             .arg("-no-reboot")
             .arg("-kernel")
             .arg(vmlinuz)
             .arg("-initrd")
             .arg(initramfs)
-            .args(["-append", "console=ttyS0 panic=-1 quiet"])
+            .args(["-append", KERNEL_LINE])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         // SAFETY: prctl is a plain system call, which is all that may be done after fork.
@@ -124,10 +119,7 @@ impl Guest {
             // However we end, the guest doesn't run on alone.
             command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?));
         }
-        command
-            .spawn()
-            .map(Self)
-            .with_context(|| command::show(&command))
+        command.spawn().map(Self).with_context(|| command::show(&command))
     }
 }
 
@@ -145,9 +137,7 @@ fn follow(guest: &mut Child) -> Result<mpsc::Receiver<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line)
-                .trim_end_matches('\r')
-                .to_owned();
+            let line = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
             if sender.send(line).is_err() {
                 return;
             }
@@ -163,6 +153,10 @@ struct Console {
     release: Option<String>,
     exit: Option<String>,
     trouble: Option<String>,
+    /// Tests that failed, and those that libtest called slow and that didn't end: all there
+    /// is to go by when a guest doesn't get to its end.
+    failed: BTreeSet<String>,
+    slow: BTreeSet<String>,
 }
 
 impl Console {
@@ -176,7 +170,36 @@ impl Console {
                 self.exit = Some(code.to_owned());
             }
         }
+        self.read_test(line);
         self.tally.read(line)
+    }
+
+    /// Reads `test NAME ... ok` and `test NAME has been running for over 60 seconds`.
+    fn read_test(&mut self, line: &str) {
+        let Some((name, state)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(' '))
+        else {
+            return;
+        };
+        if state.starts_with("has been running") {
+            self.slow.insert(name.to_owned());
+        } else if state.starts_with("... ") {
+            self.slow.remove(name);
+            if state.ends_with("FAILED") {
+                self.failed.insert(name.to_owned());
+            }
+        }
+    }
+
+    /// Tells how far the tests came.
+    fn progress(&self) -> String {
+        let list = |what, names: &BTreeSet<String>| {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            (!names.is_empty()).then(|| format!("; {what}: {}", names.join(", ")))
+        };
+        [list("failed so far", &self.failed), list("not ended", &self.slow)]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn is_fatal(&mut self, line: &str) -> bool {
@@ -189,10 +212,10 @@ impl Console {
     }
 
     fn verdict(self, release: &str) -> Result<Tally> {
-        if let Some(trouble) = self.trouble {
-            bail!("{trouble}");
+        if let Some(trouble) = &self.trouble {
+            bail!("{trouble}{}", self.progress());
         }
-        match self.release {
+        match &self.release {
             Some(booted) if booted == release => {}
             Some(booted) => bail!("booted Linux {booted} instead of {release}"),
             None => bail!("ended before its first program ran"),
@@ -203,7 +226,7 @@ impl Console {
                 bail!("the tests ended with exit code {code} and no result")
             }
             Some(_) => Ok(self.tally),
-            None => bail!("ended in the middle of the tests"),
+            None => bail!("ended in the middle of the tests{}", self.progress()),
         }
     }
 }
@@ -224,11 +247,7 @@ mod tests {
 
     #[test]
     fn a_whole_run_is_counted() {
-        let tally = read(&[
-            "\x1b[2J\x1bcngraph-guest: kernel 6.1.0",
-            OK,
-            "ngraph-guest: exit 0",
-        ]);
+        let tally = read(&["\x1b[2J\x1bcngraph-guest: kernel 6.1.0", OK, "ngraph-guest: exit 0"]);
         assert_eq!(tally.unwrap().passed, 2);
         let tally = read(&["ngraph-guest: kernel 6.1.0", BAD, "ngraph-guest: exit 101"]);
         assert_eq!(tally.unwrap().failed, 1);
@@ -238,14 +257,8 @@ mod tests {
     fn what_is_not_a_whole_run_is_an_error() {
         for (lines, error) in [
             (vec![], "ended before its first program ran"),
-            (
-                vec!["ngraph-guest: kernel 5.4.0"],
-                "booted Linux 5.4.0 instead of 6.1.0",
-            ),
-            (
-                vec!["ngraph-guest: kernel 6.1.0", OK],
-                "ended in the middle of the tests",
-            ),
+            (vec!["ngraph-guest: kernel 5.4.0"], "booted Linux 5.4.0 instead of 6.1.0"),
+            (vec!["ngraph-guest: kernel 6.1.0", OK], "ended in the middle of the tests"),
             (
                 vec!["ngraph-guest: kernel 6.1.0", "ngraph-guest: exit 0"],
                 "the tests printed no result",
@@ -255,16 +268,29 @@ mod tests {
                 "the tests ended with exit code 139 and no result",
             ),
             (
-                vec![
-                    "ngraph-guest: kernel 6.1.0",
-                    "[    9.1] Kernel panic - not syncing: x",
-                ],
+                vec!["ngraph-guest: kernel 6.1.0", "[    9.1] Kernel panic - not syncing: x"],
                 "[    9.1] Kernel panic - not syncing: x",
             ),
         ] {
             let said = read(&lines).err().map(|err| err.to_string());
             assert_eq!(said.as_deref(), Some(error), "{lines:?}");
         }
+    }
+
+    #[test]
+    fn an_early_end_names_the_tests_to_look_at() {
+        let said = read(&[
+            "ngraph-guest: kernel 6.1.0",
+            "test a ... ok",
+            "test b ... FAILED",
+            "test c has been running for over 60 seconds",
+            "test d has been running for over 60 seconds",
+            "test c ... ok",
+        ]);
+        assert_eq!(
+            said.unwrap_err().to_string(),
+            "ended in the middle of the tests; failed so far: b; not ended: d"
+        );
     }
 
     fn read(lines: &[&str]) -> Result<Tally> {

@@ -14,8 +14,5 @@ pub(crate) fn prefix(sudo_options: &[&str], remedy: &str) -> Result<Vec<String>>
     if command::find("sudo").is_none() {
         bail!("become root: there is no sudo on the PATH ({remedy})");
     }
-    Ok(std::iter::once(&"sudo")
-        .chain(sudo_options)
-        .map(|&word| word.to_owned())
-        .collect())
+    Ok(std::iter::once(&"sudo").chain(sudo_options).map(|&word| word.to_owned()).collect())
 }

@@ -54,10 +54,7 @@ fn from_rustup(library: &Path) -> Result<()> {
     // Without a toolchain argument rustup takes the one that runs this very process.
     command::output(Command::new("rustup").args(["component", "add", "rust-src"]))?;
     if !is_whole(library) {
-        bail!(
-            "rustup brought rust-src to another toolchain than {}",
-            library.display()
-        );
+        bail!("rustup brought rust-src to another toolchain than {}", library.display());
     }
     Ok(())
 }

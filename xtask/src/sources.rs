@@ -63,15 +63,8 @@ fn list_files(etc: &Path) -> Result<Vec<PathBuf>> {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|ext| ext == "list" || ext == "sources")
-        })
-        .chain(
-            [etc.join("sources.list")]
-                .into_iter()
-                .filter(|path| path.exists()),
-        )
+        .filter(|path| path.extension().is_some_and(|ext| ext == "list" || ext == "sources"))
+        .chain([etc.join("sources.list")].into_iter().filter(|path| path.exists()))
         .collect();
     files.sort();
     Ok(files)
@@ -91,13 +84,8 @@ fn pick(entries: Vec<Entry>, codename: &str) -> Option<Mirror> {
         .into_iter()
         .filter(|entry| has(&entry.suites, codename) && has(&entry.components, "main"))
         .flat_map(|entry| {
-            let Entry {
-                uris, signed_by, ..
-            } = entry;
-            uris.into_iter().map(move |uri| Mirror {
-                uri,
-                signed_by: signed_by.clone(),
-            })
+            let Entry { uris, signed_by, .. } = entry;
+            uris.into_iter().map(move |uri| Mirror { uri, signed_by: signed_by.clone() })
         })
         .min_by_key(|mirror| !with_updates.contains(&mirror.uri))
 }
@@ -140,10 +128,7 @@ fn parse_deb822(text: &str) -> Vec<Entry> {
 /// Reads a line of a `.list` file: `deb [option=value ...] URI SUITE COMPONENT...`.
 fn parse_line(line: &str) -> Option<Entry> {
     let line = line.split('#').next()?.trim();
-    let rest = line
-        .strip_prefix("deb")?
-        .strip_prefix([' ', '\t'])?
-        .trim_start();
+    let rest = line.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
     let (options, rest) = match rest.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,
         None => ("", rest),
@@ -193,10 +178,7 @@ Components: main
         let entries = parse_deb822(DEB822);
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].suites, ["bookworm", "bookworm-updates"]);
-        assert_eq!(
-            pick(entries, "bookworm"),
-            Some(example("/usr/share/keyrings/debian.gpg"))
-        );
+        assert_eq!(pick(entries, "bookworm"), Some(example("/usr/share/keyrings/debian.gpg")));
     }
 
     #[test]
@@ -217,12 +199,7 @@ Components: main
             "deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/debian bookworm main # x";
         let entry = parse_line(line).unwrap();
         assert_eq!(pick(vec![entry], "bookworm"), Some(example("/k.gpg")));
-        for other in [
-            "",
-            "# deb http://a b c",
-            "deb-src http://a bookworm main",
-            "deb",
-        ] {
+        for other in ["", "# deb http://a b c", "deb-src http://a bookworm main", "deb"] {
             assert_eq!(parse_line(other), None, "{other}");
         }
     }
@@ -240,10 +217,7 @@ Components: main
     fn other_suites_and_components_are_no_mirror() {
         let list = "deb http://vendor.example/apt tool-bookworm main\n\
                     deb http://vendor.example/apt bookworm stable";
-        assert_eq!(
-            pick(list.lines().filter_map(parse_line).collect(), "bookworm"),
-            None
-        );
+        assert_eq!(pick(list.lines().filter_map(parse_line).collect(), "bookworm"), None);
     }
 
     fn example(signed_by: &str) -> Mirror {

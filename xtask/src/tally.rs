@@ -60,10 +60,7 @@ impl Tally {
 
     /// The last line of a run, in a form that scripts may rely on.
     pub(crate) fn summary(&self) -> String {
-        format!(
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        format!("{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 
     /// Reads `ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.1s`.
@@ -133,23 +130,14 @@ mod tests {
              test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n\
              chatter\n",
         );
-        assert_eq!(
-            tally.failures,
-            ["---- a stdout ----", "panicked at x", "failures:", "    a"]
-        );
+        assert_eq!(tally.failures, ["---- a stdout ----", "panicked at x", "failures:", "    a"]);
     }
 
     #[test]
     fn what_passed_tests_said_is_not_shown_except_skips() {
         let mut tally = Tally::default();
-        let shown = [
-            "test b ... ok",
-            "successes:",
-            "chatter",
-            "skipped: x",
-            "test result: ok.",
-        ]
-        .map(|line| tally.read(line));
+        let shown = ["test b ... ok", "successes:", "chatter", "skipped: x", "test result: ok."]
+            .map(|line| tally.read(line));
         assert_eq!(shown, [true, false, false, true, true]);
     }
 

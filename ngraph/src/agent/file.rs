@@ -40,6 +40,7 @@ impl Agent {
 
     pub(super) fn health(&mut self) -> Health {
         let hooks = self.read_counts();
+        let unseen = self.unseen.read(hooks.unseen(self.captured.hooks.flags()));
         let tracer = self.captured.tracer.as_ref();
         let State { graph, events, malformed, repairs, .. } = &self.state;
         Health {
@@ -47,6 +48,7 @@ impl Agent {
             hooks,
             events: *events,
             malformed: *malformed,
+            unseen,
             repaired_opens: repairs.opened,
             repaired_closes: repairs.closed,
             snapshot_seconds: self.snapshot_took.as_secs_f64(),

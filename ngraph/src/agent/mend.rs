@@ -27,7 +27,7 @@ impl Agent {
     pub(super) fn begin(&mut self, is_confirmation: bool) -> Pending {
         self.state.begin_snapshot();
         self.snapshot_began = clock::since_boot();
-        self.lost_before = self.read_counts().lost();
+        self.lost_before = self.lost();
         Pending { task: tokio::task::spawn_blocking(self.snapshot()), is_confirmation }
     }
 
@@ -49,7 +49,7 @@ impl Agent {
     }
 
     pub(super) fn mend(&mut self, snapshot: &Snapshot, is_first: bool) -> u64 {
-        let lost = self.read_counts().lost();
+        let lost = self.lost();
         let sight = Sight {
             sees_ends: self.captured.hooks.states_speak(),
             is_lossy: lost > self.mended,
@@ -81,6 +81,6 @@ impl Agent {
         };
         // Half an interval of slack: the two timers drift against each other.
         let is_time = since + self.config.interval / 2 >= every;
-        Ok(is_time || self.read_counts().lost() > self.mended)
+        Ok(is_time || self.lost() > self.mended)
     }
 }

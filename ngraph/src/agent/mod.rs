@@ -24,7 +24,7 @@ use crate::{
     clock,
     config::Config,
     graph::Limits,
-    health::HookCounts,
+    health::{HookCounts, Settled},
     kernel::probe,
     names::{self, Names},
     snapshot::Snapshot,
@@ -79,6 +79,8 @@ struct Agent {
     /// What snapshots couldn't read, told once per change.
     problems: Vec<String>,
     counts: HookCounts,
+    /// Runs that the kernel kept from the hooks.
+    unseen: Settled,
     /// Lost events that a snapshot has mended since.
     mended: u64,
     /// Lost events when the last snapshot began.
@@ -107,6 +109,7 @@ impl Agent {
             kernel: probe::release(),
             problems: Vec::new(),
             counts: HookCounts::default(),
+            unseen: Settled::default(),
             mended: 0,
             lost_before: 0,
             snapshot_took: Duration::ZERO,
@@ -215,6 +218,12 @@ impl Agent {
             }
         }
         self.counts
+    }
+
+    /// Events that are or may be gone, and so for a snapshot to mend.
+    fn lost(&mut self) -> u64 {
+        let counts = self.read_counts();
+        counts.without_room() + self.unseen.read(counts.unseen(self.captured.hooks.flags()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use ngraph_common::count;
+use ngraph_common::{count, event::hook};
 
 use super::text::{Kind, Text};
 use crate::{
@@ -117,7 +117,7 @@ fn hooks(text: &mut Text, health: &Health) {
         Kind::Counter,
         "Runs of a kernel hook; equal to the sum of its outcomes.",
     );
-    for (hook, row) in HOOKS.iter().zip(health.hooks.0) {
+    for (hook, row) in HOOKS.iter().zip(health.hooks.rows) {
         family.sample(&[("hook", &hook.name)], row[count::SEEN as usize]);
     }
     let mut family = text.family(
@@ -125,7 +125,7 @@ fn hooks(text: &mut Text, health: &Health) {
         Kind::Counter,
         "What became of the runs of a kernel hook.",
     );
-    for (hook, row) in HOOKS.iter().zip(health.hooks.0) {
+    for (hook, row) in HOOKS.iter().zip(health.hooks.rows) {
         for (column, outcome) in [
             (count::FILTERED, "filtered"),
             (count::MAP_FULL, "map_full"),
@@ -135,6 +135,15 @@ fn hooks(text: &mut Text, health: &Health) {
             family.sample(&[("hook", &hook.name), ("outcome", &outcome)], row[column as usize]);
         }
     }
+    let set_state = HOOKS[usize::from(hook::SET_STATE)].name;
+    text.family(
+        "ngraph_hook_rescued_total",
+        Kind::Counter,
+        "Runs that the kernel kept from the first of two witnesses and the second took.",
+    )
+    .sample(&[("hook", &set_state)], health.hooks.sum(count::RESCUED));
+    let help = "Runs that the kernel kept from the hooks, of any namespace: a snapshot follows.";
+    text.single("ngraph_hook_missed_total", Kind::Counter, help, health.unseen);
     let mut family =
         text.family("ngraph_events_total", Kind::Counter, "Events taken from the ring buffer.");
     for ((_, kind), events) in KINDS.iter().zip(health.events) {

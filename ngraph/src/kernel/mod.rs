@@ -14,7 +14,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use log::{Log, debug};
-use ngraph_common::{event::FlowEvent, limits, names};
+use ngraph_common::{count, event::FlowEvent, limits, names};
 use tokio::io::{Interest, unix::AsyncFd};
 use zerocopy::FromBytes as _;
 
@@ -36,11 +36,19 @@ pub struct Plan {
     pub sock_entries: u32,
 }
 
+/// One processor's counters.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Counters(count::Counters);
+
+// SAFETY: an array of integers, without padding, for which any bytes are a value.
+unsafe impl aya::Pod for Counters {}
+
 /// The loaded kernel side. Dropping it detaches everything.
 pub struct Tracer {
     ebpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
-    counters: PerCpuArray<MapData, u64>,
+    counters: PerCpuArray<MapData, Counters>,
     logger: Option<EbpfLogger<&'static dyn Log>>,
 }
 

@@ -1,10 +1,16 @@
-//! What the kernel side counted, and how long its programs ran.
+//! What the kernel side counted, what the kernel kept from it, how long its programs ran.
+
+use std::{fs, os::fd::AsRawFd as _};
 
 use anyhow::{Context as _, Result};
-use ngraph_common::{count, names::PROGRAMS};
+use aya::programs::ProgramInfo;
+use ngraph_common::{
+    count,
+    names::{PROGRAMS, SECOND_WITNESS},
+};
 
 use super::Tracer;
-use crate::health::{HookCounts, ProgramRuns};
+use crate::health::{HOOKS, HookCounts, ProgramRuns};
 
 impl Tracer {
     /// The kernel side's counters, summed over the processors.
@@ -12,27 +18,45 @@ impl Tracer {
     /// # Errors
     /// Where the map can't be read.
     pub fn counts(&self) -> Result<HookCounts> {
-        let mut counts = HookCounts::default();
-        for (hook, row) in (0u8..).zip(&mut counts.0) {
-            for (column, sum) in (0u32..).zip(row) {
-                let values = (self.counters.get(&count::index(hook, column), 0))
-                    .context("read the map COUNTERS")?;
-                *sum = values.iter().sum();
+        // Before the counters, so that a miss counted here has its rescue counted there.
+        let mut counts = HookCounts { missed: self.missed(), ..HookCounts::default() };
+        let values = self.counters.get(&0, 0).context("read the map COUNTERS")?;
+        for counters in values.iter() {
+            for (hook, row) in (0u8..).zip(&mut counts.rows) {
+                for (column, sum) in (0u32..).zip(row) {
+                    *sum += counters.0[count::index(hook, column)];
+                }
             }
         }
         Ok(counts)
     }
 
+    /// Runs that the kernel kept from each hook, as far as it tells: see `witness` in
+    /// ngraph-ebpf.
+    fn missed(&self) -> [u64; HOOKS] {
+        PROGRAMS.map(|name| self.program_missed(name))
+    }
+
+    /// `recursion_misses` from the descriptor's fdinfo: aya's `ProgramInfo` doesn't have it.
+    /// Since Linux 5.12; for kprobes since 6.7.
+    fn program_missed(&self, name: &str) -> u64 {
+        let read = || {
+            let program = self.ebpf.program(name)?.fd().ok()?;
+            let fd = std::os::fd::AsFd::as_fd(program).as_raw_fd();
+            let text = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            line.trim().parse().ok()
+        };
+        read().unwrap_or(0)
+    }
+
     /// Run times of the attached programs; empty where the kernel doesn't keep them.
     pub fn program_runs(&self) -> Vec<ProgramRuns> {
-        let mut all = Vec::new();
-        for name in PROGRAMS {
-            let info = self.ebpf.program(name).and_then(|program| program.info().ok());
-            if let Some(info) = info.filter(|info| info.run_count() > 0) {
-                let seconds = info.run_time().as_secs_f64();
-                all.push(ProgramRuns { name, seconds, runs: info.run_count() });
-            }
-        }
-        all
+        let ran = |name: &'static str| {
+            let info: ProgramInfo = self.ebpf.program(name)?.info().ok()?;
+            let seconds = info.run_time().as_secs_f64();
+            (info.run_count() > 0).then_some(ProgramRuns { name, seconds, runs: info.run_count() })
+        };
+        PROGRAMS.into_iter().chain([SECOND_WITNESS]).filter_map(ran).collect()
     }
 }

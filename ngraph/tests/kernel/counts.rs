@@ -38,7 +38,10 @@ fn counts_many(capture: &str, listen: &str, connect: Option<&str>, ip: &str) {
     let total = metrics.sum("ngraph_connections_opened_total", &edge);
     assert_eq!(total, 2 * MANY as u64, "of {ip} with itself: {metrics:#?}");
     assert_eq!(metrics.sum("ngraph_events_lost_total", &[]), 0);
-    assert_eq!(metrics.sum("ngraph_snapshot_repairs_total", &[("kind", "open")]), 0);
+    // The probes tell of a connection when it's accepted; until then a snapshot may find it.
+    if capture != "kprobe" {
+        assert_eq!(metrics.sum("ngraph_snapshot_repairs_total", &[("kind", "open")]), 0);
+    }
     agent.expect("none is left open", |it| it.sum("ngraph_live_connections", &[]) == 0);
 }
 
