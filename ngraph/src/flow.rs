@@ -105,15 +105,23 @@ impl Reason {
     }
 }
 
-/// The task that connected or accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The task that connected or accepted. Its command name stays bytes until it is shown:
+/// there's one for every event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Process id in the first pid namespace.
     pub pid: u32,
     /// Control group id.
     pub cgroup: u64,
-    /// Command name, at most 15 bytes.
-    pub command: Box<str>,
+    /// Command name, zero-padded.
+    pub comm: [u8; 16],
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
+        write!(f, "{}[{}]", String::from_utf8_lossy(&self.comm[..length]), self.pid)
+    }
 }
 
 #[cfg(test)]

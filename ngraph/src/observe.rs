@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ngraph_common::event::{FlowEvent, hook, kind, role};
+use ngraph_common::event::{FlowEvent, kind, role};
 
 use crate::flow::{Address, Flow, NetnsId, Owner, Reason, Role};
 
@@ -16,7 +16,7 @@ pub struct ConnId {
 }
 
 /// What the hooks, or a snapshot, tell of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Observation {
     /// A connection is open.
     Opened {
@@ -137,18 +137,9 @@ pub const KINDS: [(u8, &str); 5] = [
     (kind::OPEN, "open"),
 ];
 
-/// The hook a record came from, as its place among the hooks.
-pub fn hook_of(event: &FlowEvent) -> Option<usize> {
-    (u32::from(event.hook) < hook::COUNT).then_some(usize::from(event.hook))
-}
-
 fn owner(event: &FlowEvent) -> Option<Owner> {
-    if event.tgid == 0 {
-        return None;
-    }
-    let length = event.comm.iter().position(|&byte| byte == 0).unwrap_or(event.comm.len());
-    let command = String::from_utf8_lossy(&event.comm[..length]).into();
-    Some(Owner { pid: event.tgid, cgroup: event.cgroup, command })
+    let owner = Owner { pid: event.tgid, cgroup: event.cgroup, comm: event.comm };
+    (event.tgid != 0).then_some(owner)
 }
 
 /// Linux' error numbers, the same on x86_64 and aarch64.
@@ -224,7 +215,6 @@ mod tests {
         else {
             panic!("no opening");
         };
-        assert_eq!(owner.pid, 42);
-        assert_eq!(owner.command.chars().count(), 16);
+        assert_eq!(owner.to_string(), format!("{}[42]", "\u{fffd}".repeat(16)));
     }
 }

@@ -58,7 +58,9 @@ impl Agent {
         // What was lost while it was made is for the next one to mend.
         self.mended = self.lost_before;
         self.snapshot_took = snapshot.took;
-        let repairs = self.state.reconcile(snapshot, sight, clock::since_boot());
+        let now = clock::since_boot();
+        let repairs = self.state.reconcile(snapshot, sight, now);
+        self.ask_names(now);
         self.tell_problems(snapshot.problems.clone());
         repairs.suspects
     }

@@ -204,10 +204,19 @@ impl Agent {
         let Some(tracer) = &mut captured.tracer else {
             return 0;
         };
-        tracer.drain(|record| match record {
+        let records = tracer.drain(|record| match record {
             Some(event) => state.record(event, now),
             None => state.malformed += 1,
-        })
+        });
+        self.ask_names(now);
+        records
+    }
+
+    /// Has the names of new peers looked up, so that the next file has them.
+    fn ask_names(&mut self, now: Duration) {
+        for peer in self.state.graph.take_new_peers() {
+            self.names.ask(peer.ip(), now);
+        }
     }
 
     fn read_counts(&mut self) -> HookCounts {

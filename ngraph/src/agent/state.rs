@@ -110,11 +110,11 @@ fn tell(observation: &Observation) {
     match observation {
         Observation::Opened { flow, role, owner, .. } => {
             let part = if *role == Role::Inbound { "inbound" } else { "outbound" };
-            let owner = owner.as_ref().map(|owner| format!(", {}[{}]", owner.command, owner.pid));
-            debug!("opened {part}: {}{}", ends(flow), owner.unwrap_or_default());
+            let owner = owner.map(|owner| format!(", {owner}")).unwrap_or_default();
+            debug!("opened {part}: {}{owner}", ends(flow));
         }
         Observation::Owned { id, owner } => {
-            debug!("owner of {:x}: {}[{}]", id.sock, owner.command, owner.pid);
+            debug!("owner of {:x}: {owner}", id.sock);
         }
         Observation::Closed(id) => debug!("closed {:x}", id.sock),
         Observation::ClosedOlder(flow) => debug!("closed, older than the hooks: {}", ends(flow)),

@@ -14,7 +14,7 @@ pub use view::{EdgeRow, Peer, View};
 
 pub use crate::names::Answer;
 use crate::{
-    flow::{Reason, Role},
+    flow::{Address, Reason, Role},
     live::Change,
 };
 use edge::{Edge, Tally};
@@ -42,6 +42,8 @@ pub struct Graph {
     shown: PerRole<usize>,
     /// What was folded, by direction.
     other: PerRole<Tally>,
+    /// Peers of edges made since they were last taken.
+    new_peers: Vec<Address>,
     /// How many edges were folded since the start, by direction.
     folded: PerRole<u64>,
 }
@@ -84,6 +86,7 @@ impl Graph {
             shown: PerRole::default(),
             other: PerRole::default(),
             folded: PerRole::default(),
+            new_peers: Vec::new(),
         }
     }
 
@@ -116,6 +119,12 @@ impl Graph {
             .map(|(_, edge)| edge.tally.open)
             .sum();
         edges + self.other.of(role).open
+    }
+
+    /// Peers of the edges made since the last call, for their names to be looked up before
+    /// the next file.
+    pub fn take_new_peers(&mut self) -> Vec<Address> {
+        std::mem::take(&mut self.new_peers)
     }
 
     /// The file that [`Graph::file`] gave is written: what it showed as brief is told.
@@ -156,6 +165,7 @@ impl Graph {
             }
             *self.shown.of_mut(key.role) += 1;
             self.edges.insert(key, Edge::new(now));
+            self.new_peers.push(key.peer);
         }
         let Some(edge) = self.edges.get_mut(&key) else {
             return;

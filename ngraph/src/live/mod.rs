@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 pub use reconcile::{Repairs, Sight};
 
 use crate::{
-    flow::{Flow, Owner, Reason, Role},
+    flow::{Flow, Reason, Role},
     observe::{ConnId, Observation},
 };
 
@@ -70,24 +70,20 @@ struct Conn {
     snapshot: u32,
     /// Snapshots in a row that should have seen it and didn't.
     absent: u8,
-    owner: Option<Owner>,
 }
 
 impl LiveSet {
     /// Takes an observation in and tells `sink` what changed.
     pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
         match observation {
-            Observation::Opened { id, flow, role, at_ns, owner, may_be_known } => {
-                let is_known = may_be_known && self.adopt(id, &flow, owner.as_ref());
+            Observation::Opened { id, flow, role, at_ns, may_be_known, .. } => {
+                let is_known = may_be_known && self.adopt(id, &flow);
                 if !is_known {
-                    self.open(id, flow, role, at_ns, owner, &mut sink);
+                    self.open(id, flow, role, at_ns, &mut sink);
                 }
             }
-            Observation::Owned { id, owner } => {
-                if let Some(conn) = self.conns.get_mut(&id) {
-                    conn.owner = Some(owner);
-                }
-            }
+            // An edge is between hosts, whoever owns its ends.
+            Observation::Owned { .. } => {}
             Observation::Closed(id) => self.close(id, &mut sink),
             Observation::ClosedOlder(flow) => {
                 // The hooks know their own connections by identity, so this can only be one
@@ -116,21 +112,15 @@ impl LiveSet {
         self.conns.is_empty()
     }
 
-    /// Whose a connection is, where an event told.
-    pub fn owner(&self, id: ConnId) -> Option<&Owner> {
-        self.conns.get(&id)?.owner.as_ref()
-    }
-
     /// Gives a connection that a snapshot found the identity that an event tells of it.
-    fn adopt(&mut self, id: ConnId, flow: &Flow, owner: Option<&Owner>) -> bool {
+    fn adopt(&mut self, id: ConnId, flow: &Flow) -> bool {
         let Some(found) = self.by_flow.get_mut(flow).filter(|found| found.sock == 0) else {
             return false;
         };
-        let Some(mut conn) = self.conns.remove(found) else {
+        let Some(conn) = self.conns.remove(found) else {
             return false;
         };
         *found = id;
-        conn.owner = owner.cloned();
         self.conns.insert(id, conn);
         true
     }
@@ -141,7 +131,6 @@ impl LiveSet {
         flow: Flow,
         role: Role,
         at_ns: u64,
-        owner: Option<Owner>,
         sink: &mut impl FnMut(Change),
     ) {
         if self.conns.contains_key(&id) {
@@ -152,21 +141,13 @@ impl LiveSet {
         if let Some(&before) = self.by_flow.get(&flow) {
             self.close(before, sink);
         }
-        self.insert(id, flow, role, at_ns, Some(self.file), owner);
+        self.insert(id, flow, role, at_ns, Some(self.file));
         sink(Change::Opened { flow, role, is_new: true });
     }
 
-    fn insert(
-        &mut self,
-        id: ConnId,
-        flow: Flow,
-        role: Role,
-        opened_ns: u64,
-        file: Option<u32>,
-        owner: Option<Owner>,
-    ) {
+    fn insert(&mut self, id: ConnId, flow: Flow, role: Role, opened_ns: u64, file: Option<u32>) {
         let snapshot = self.snapshot;
-        let conn = Conn { flow, role, opened_ns, file, snapshot, absent: 0, owner };
+        let conn = Conn { flow, role, opened_ns, file, snapshot, absent: 0 };
         self.conns.insert(id, conn);
         self.by_flow.insert(flow, id);
     }

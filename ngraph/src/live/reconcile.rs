@@ -57,7 +57,7 @@ impl LiveSet {
                 let role = snapshot.listeners.role_of(&row.flow);
                 let file = (!sight.is_first).then_some(self.file);
                 let began_ns = snapshot.began.as_nanos() as u64;
-                self.insert(id, row.flow, role, began_ns, file, None);
+                self.insert(id, row.flow, role, began_ns, file);
                 sink(Change::Opened { flow: row.flow, role, is_new: !sight.is_first });
                 repairs.opened += u64::from(!sight.is_first);
             }

@@ -143,7 +143,7 @@ fn a_connection_that_a_snapshot_found_before_it_was_accepted_is_one() {
     if let Observation::Opened { may_be_known, .. } = &mut accepted {
         *may_be_known = true;
     }
-    set.apply(accepted.clone());
+    set.apply(accepted);
     set.apply(accepted);
     assert_eq!((set.opens(), set.closes(), set.live.len()), (1, 0, 1));
     set.apply(closed(7));

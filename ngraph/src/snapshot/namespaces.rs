@@ -48,10 +48,8 @@ pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
         }
     }
     if hidden > 0 {
-        problems.push(format!(
-            "processes whose network namespace is hidden from this one: {hidden} (needs \
-             CAP_SYS_PTRACE; where that's there, a security module or a user namespace hides them)"
-        ));
+        problems
+            .push(format!("processes whose network namespace is hidden from this one: {hidden}"));
     }
     Ok(found)
 }

@@ -1,0 +1,62 @@
+//! What the README shows is what the agent writes.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+use std::{collections::BTreeSet, fs, net::TcpStream, path::Path};
+
+use support::{agent::Agent, agent::command, isolated, netns, traffic};
+
+fn readme() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap()
+}
+
+/// The README's lines that begin with one of `starts`.
+fn lines<'a>(readme: &'a str, starts: &[&str]) -> Vec<&'a str> {
+    let found: Vec<&str> =
+        readme.lines().filter(|line| starts.iter().any(|start| line.starts_with(start))).collect();
+    assert!(!found.is_empty(), "the README shows nothing like {starts:?}");
+    found
+}
+
+#[test]
+fn the_file_of_the_readme_is_written_so() {
+    if support::is_root() {
+        isolated(the_file);
+    } else {
+        support::skip("needs root");
+    }
+}
+
+fn the_file() {
+    netns::enter_new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut ngraph = command(&["--interval=1"]);
+    ngraph.arg("--output").arg(folder.path());
+    let agent = Agent::run(ngraph, folder.path());
+    agent.wait_for("the first file", |_| true);
+    traffic::short_connections("127.0.0.1:0", None, 2);
+    TcpStream::connect(traffic::closed_port("127.0.0.1")).unwrap_err();
+    let readme = readme();
+    let mut missing: BTreeSet<&str> =
+        lines(&readme, &["network_connections_", "ngraph_conn"]).into_iter().collect();
+    // Short ones are in one file alone, so each line may come in a file of its own.
+    agent.wait_for("each line of the README", |_| {
+        let text = fs::read_to_string(agent.file()).unwrap_or_default();
+        missing.retain(|line| !text.lines().any(|written| written == *line));
+        missing.is_empty()
+    });
+}
+
+#[test]
+fn the_readme_shows_doctors_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(&["doctor", "--output"]).arg(folder.path()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let readme = readme();
+    let about = |line: &str| line.split_whitespace().nth(1).unwrap().to_owned();
+    let real: BTreeSet<String> = text.lines().map(about).collect();
+    for line in lines(&readme, &["ok      ", "missing "]) {
+        assert!(real.contains(&about(line)), "`{line}` isn't of doctor's:\n{text}");
+    }
+}
