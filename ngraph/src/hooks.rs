@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kprobe_is_the_probes_alone_and_tracepoint_the_raw_tracepoint_alone() {
+    fn the_way_kprobe_is_the_probes_alone_and_tracepoint_the_raw_tracepoint_alone() {
         assert!(!HookSet::of(Capture::Kprobe).states_speak());
         assert_eq!(HookSet::of(Capture::Kprobe).iter().count(), 3);
         let tracepoint = HookSet::of(Capture::Tracepoint);
