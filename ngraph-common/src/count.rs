@@ -26,7 +26,7 @@ pub const ENTRIES: usize = (hook::COUNT * COLUMNS) as usize;
 
 /// All counters of one processor: one value, since each look-up by the user side keeps
 /// kprobe programs from running on its processor for as long as it takes.
-/// <https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h#L2035-L2055>
+/// (`bpf_disable_instrumentation`) <https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h>
 pub type Counters = [u64; ENTRIES];
 
 /// Where the counter of `hook` and `column` lies.

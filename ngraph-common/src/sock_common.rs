@@ -7,7 +7,7 @@ use core::mem::{offset_of, size_of};
 /// They lie alike from Linux 5.8 to 7.2, on x86_64 and aarch64, where CONFIG_NET_NS and
 /// CONFIG_IPV6 are set; the user side compares [`FIELDS`] with the running kernel's BTF
 /// before it trusts them.
-/// <https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h#L150-L230>
+/// <https://github.com/torvalds/linux/blob/v6.12/include/net/sock.h>
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct SockCommon {

@@ -3,7 +3,7 @@
 use ngraph_common::event::{kind, role};
 
 /// States of a TCP socket.
-/// <https://github.com/torvalds/linux/blob/v6.12/include/net/tcp_states.h#L12-L27>
+/// <https://github.com/torvalds/linux/blob/v6.12/include/net/tcp_states.h>
 pub mod tcp {
     pub const ESTABLISHED: i32 = 1;
     pub const SYN_SENT: i32 = 2;

@@ -56,7 +56,7 @@ pub fn taken(sock: SockAddress) -> Outcome {
 
 /// `security_sock_graft` gives an accepted socket to its descriptor: an entry probe behind
 /// the wait, which misses nothing.
-/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/af_inet.c#L749-L766>
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/af_inet.c>
 #[inline(always)]
 pub fn grafted(sock: Option<SockAddress>) -> Outcome {
     let Some(sock) = sock else {

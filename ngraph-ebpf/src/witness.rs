@@ -6,7 +6,7 @@
 //! were missed so on 7.3. The guard is each program's own, so a second program, called
 //! right behind the first, sees what the first was kept from; of everything else it finds
 //! that the first has taken it, and returns.
-//! <https://github.com/torvalds/linux/blob/v6.12/kernel/trace/bpf_trace.c#L2384-L2410>
+//! (`__bpf_trace_run`) <https://github.com/torvalds/linux/blob/v6.12/kernel/trace/bpf_trace.c>
 
 use crate::maps::{TAKEN, Taken};
 

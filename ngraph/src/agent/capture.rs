@@ -239,17 +239,18 @@ fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> 
         new
     });
     proof.map_err(anyhow::Error::msg).context("prove it by an own connection")?;
-    // An end tells no addresses; its socket was the agent's own all the while.
-    let socks: HashSet<u64> =
-        events.iter().filter(|event| own.has(event)).map(|event| event.sock).collect();
-    let (own, others) = events.into_iter().partition(|event| socks.contains(&event.sock));
+    // An end tells no addresses, so it's known by its identity.
+    let identity = |event: &FlowEvent| (event.sock, event.opened_ns);
+    let mine: HashSet<(u64, u64)> =
+        events.iter().filter(|event| own.has(event)).map(identity).collect();
+    let (own, others) = events.into_iter().partition(|event| mine.contains(&identity(event)));
     Ok(Seen { own, others })
 }
 
 /// What the agent's own connection looks like to a hook that tells the truth.
 fn expected(netns: Option<u64>) -> Result<Expected> {
     // PROC_PID_INIT_INO: the kernel names tasks by their id in the first pid namespace.
-    // https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h#L41-L49
+    // https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h
     const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
     let link = fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
     let is_first = link.to_string_lossy() == FIRST_PID_NAMESPACE;

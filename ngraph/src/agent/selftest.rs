@@ -92,10 +92,11 @@ pub fn prove(
 fn judge(hook: u8, own: &Loop, expected: &Expected, events: &[FlowEvent]) -> Result<(), String> {
     let client = |kind| find(events, hook, kind, own.client, own.server);
     let server = |kind| find(events, hook, kind, own.server, own.client);
+    // By identity: the kernel gives a socket's address to the next one, maybe another's.
     let ended = |event: &FlowEvent| {
-        let is_end = |end: &&FlowEvent| end.kind == kind::CLOSE && end.sock == event.sock;
-        let end = events.iter().find(is_end).ok_or("no end of its connection was reported")?;
-        if end.opened_ns == event.opened_ns { Ok(()) } else { Err("an end without identity") }
+        let identity = |event: &FlowEvent| (event.sock, event.opened_ns);
+        let is_end = |end: &&FlowEvent| end.kind == kind::CLOSE && identity(end) == identity(event);
+        events.iter().find(is_end).map(drop).ok_or("no end of its connection was reported")
     };
     match hook {
         hook::SET_STATE => {
@@ -215,6 +216,26 @@ mod tests {
             lie(&mut event);
             assert!(judge(&[event]).is_err(), "{event:?}");
         }
+    }
+
+    #[test]
+    fn an_end_of_another_connection_on_the_same_socket_address_proves_and_disproves_nothing() {
+        let (own, expected) = world();
+        let ours = |kind, opened_ns| FlowEvent {
+            kind,
+            opened_ns,
+            hook: hook::SET_STATE,
+            sock: 9,
+            ..connect()
+        };
+        let mut inbound = FlowEvent { sock: 8, role: role::INBOUND, ..ours(kind::OPEN, 5) };
+        (inbound.local_port, inbound.peer_port) = (50000, 40000);
+        let mut events = vec![ours(kind::CLOSE, 0), ours(kind::OPEN, 5), inbound];
+        events.extend([FlowEvent { sock: 8, ..ours(kind::CLOSE, 5) }, ours(kind::FAIL, 6)]);
+        let verdict = |events: &[FlowEvent]| judge(hook::SET_STATE, &own, &expected, events);
+        assert_eq!(verdict(&events), Err("no end of its connection was reported".to_owned()));
+        events.push(ours(kind::CLOSE, 5));
+        assert_eq!(verdict(&events), Ok(()));
     }
 
     #[test]

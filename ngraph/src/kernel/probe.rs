@@ -40,7 +40,7 @@ pub fn kprobes() -> Result<()> {
 }
 
 /// Capabilities that tracing needs, by number and name, with those that stand in for them.
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h#L386-L420>
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h>
 const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_SYS_PTRACE: u32 = 19;

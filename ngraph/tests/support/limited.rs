@@ -19,7 +19,7 @@ use super::agent;
 /// A user who owns nothing.
 pub const NOBODY: u32 = 65534;
 
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h#L386-L420>
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h>
 pub const CAP_PERFMON: u32 = 38;
 /// The same.
 pub const CAP_BPF: u32 = 39;
