@@ -132,20 +132,27 @@ fn has_all_there_is(agent: &Agent) -> Metrics {
 struct Exporter {
     child: Child,
     address: SocketAddr,
+    _place: TempDir,
 }
 
 impl Exporter {
     fn start(program: &Path, folder: &Path) -> Self {
         // In a namespace of the test's own, a port that was free stays free.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut command = Command::new(program);
+        // A copy that any user may run: the original may lie in root's own folders.
+        let place = TempDir::new().unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        let copy = place.path().join("node_exporter");
+        fs::copy(program, &copy).unwrap();
+        let mut command = Command::new(&copy);
         command
             .args(["--collector.disable-defaults", "--collector.textfile"])
             .arg(format!("--collector.textfile.directory={}", folder.display()))
             .arg(format!("--web.listen-address={address}"))
             .stderr(Stdio::null());
         as_nobody(&mut command);
-        let exporter = Self { child: command.spawn().expect("start node_exporter"), address };
+        let child = command.spawn().expect("start node_exporter");
+        let exporter = Self { child, address, _place: place };
         wait_for("node_exporter's first answer", || exporter.get().ok());
         exporter
     }

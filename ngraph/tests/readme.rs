@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{collections::BTreeSet, fs, net::TcpStream, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use support::{agent::Agent, agent::command, isolated, netns, traffic};
 
@@ -36,7 +36,7 @@ fn the_file() {
     let agent = Agent::run(ngraph, folder.path());
     agent.wait_for("the first file", |_| true);
     traffic::short_connections("127.0.0.1:0", None, 2);
-    TcpStream::connect(traffic::closed_port("127.0.0.1")).unwrap_err();
+    traffic::refused_connects("127.0.0.1", 1);
     let readme = readme();
     let mut missing: BTreeSet<&str> =
         lines(&readme, &["network_connections_", "ngraph_conn"]).into_iter().collect();

@@ -50,7 +50,7 @@ fn namespaces(root: &Path, scope: Scope) -> Finding {
     let remedy = if probe::can_see_namespaces() {
         "CAP_SYS_PTRACE is there: a security module or a user namespace hides them"
     } else {
-        "run as root, or grant it"
+        "run as root, or grant CAP_SYS_PTRACE"
     };
     Finding::missing(NAME, format!("{text}; {}", problems.join("; ")), remedy)
 }

@@ -16,7 +16,7 @@ use super::support::{
     has_kprobes,
     metrics::Metrics,
     netns,
-    traffic::{closed_port, connect_from, reset, short_connections},
+    traffic::{connect_from, free_port, refused_connects, reset, short_connections},
     wait_for,
 };
 use crate::captures;
@@ -114,7 +114,7 @@ fn the_same_four_tuple_a_hundred_times_is_a_hundred_connections(capture: &str) {
     netns::enter_new();
     let agent = Agent::start(&["--capture", capture]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let local: SocketAddr = closed_port("127.0.0.1");
+    let local: SocketAddr = free_port("127.0.0.1");
     for _ in 0..100 {
         let client = connect_from(local, listener.local_addr().unwrap());
         let (server, peer) = listener.accept().unwrap();
@@ -130,9 +130,7 @@ captures!(the_same_four_tuple_a_hundred_times_is_a_hundred_connections: auto, kp
 fn a_refused_connect_is_a_failure_with_its_reason_and_no_connection(capture: &str) {
     netns::enter_new();
     let agent = Agent::start(&["--capture", capture]);
-    for _ in 0..50 {
-        TcpStream::connect(closed_port("127.0.0.1")).unwrap_err();
-    }
+    refused_connects("127.0.0.1", 50);
     let edge = [("src_ip", "127.0.0.1"), ("dest_ip", "127.0.0.1"), ("reason", "refused")];
     agent.expect("fifty refused and none opened", |it| {
         it.sum("ngraph_connect_failures_total", &edge) == 50
@@ -145,9 +143,7 @@ captures!(a_refused_connect_is_a_failure_with_its_reason_and_no_connection: auto
 fn the_probes_alone_take_an_attempt_for_a_connection(capture: &str) {
     netns::enter_new();
     let agent = Agent::start(&["--capture", capture]);
-    for _ in 0..50 {
-        TcpStream::connect(closed_port("127.0.0.1")).unwrap_err();
-    }
+    refused_connects("127.0.0.1", 50);
     agent.expect("fifty, as --help says", |it| both(it) == (50, 0));
 }
 captures!(the_probes_alone_take_an_attempt_for_a_connection: kprobe);

@@ -1,8 +1,9 @@
 //! Connections, made and ended by real sockets.
 
 use std::{
-    io::Read as _,
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{self, Read as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
     time::Duration,
 };
 
@@ -76,8 +77,30 @@ pub fn reset(stream: TcpStream) {
     drop(stream);
 }
 
-/// An address where nobody listens: one whose listener has just been closed.
-pub fn closed_port(ip: &str) -> SocketAddr {
-    let listener = TcpListener::bind((ip, 0)).expect("bind");
-    listener.local_addr().expect("an address")
+/// Tries to connect `count` times, one after the other, to an address where nobody listens.
+///
+/// The port is bound all the while and no listener was ever on it: a copy of a closed one,
+/// in a process that another test starts, would still take connections.
+pub fn refused_connects(ip: &str, count: usize) {
+    let bound = bound_port(ip);
+    for _ in 0..count {
+        let refused = TcpStream::connect(bound.1).expect_err("a refusal");
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
+
+/// A socket that only holds a port, and its address.
+fn bound_port(ip: &str) -> (OwnedFd, SocketAddr) {
+    let ip: IpAddr = ip.parse().expect("an address");
+    let family = if ip.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .expect("make a socket");
+    net::bind(&socket, &SocketAddr::new(ip, 0)).expect("bind");
+    let address = net::getsockname(&socket).expect("its address");
+    (socket, address.try_into().expect("an internet address"))
+}
+
+/// A port that is free now.
+pub fn free_port(ip: &str) -> SocketAddr {
+    bound_port(ip).1
 }
