@@ -16,7 +16,7 @@ pub const SUBMITTED: u32 = 2;
 pub const RING_FULL: u32 = 3;
 /// A connection got no identity: the socket map had no room.
 pub const MAP_FULL: u32 = 4;
-/// Of those seen: taken by the second witness, since the kernel kept the first from it.
+/// Of those submitted: by the second witness, since the kernel kept the first from it.
 pub const RESCUED: u32 = 5;
 /// How many columns there are.
 pub const COLUMNS: u32 = 6;

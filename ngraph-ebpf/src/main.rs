@@ -4,6 +4,8 @@
 
 #[cfg(any(target_arch = "bpf", test))]
 mod decide;
+#[cfg(any(target_arch = "bpf", test))]
+mod witness;
 
 #[cfg(target_arch = "bpf")]
 mod emit;
@@ -17,8 +19,6 @@ mod probes;
 mod sock;
 #[cfg(target_arch = "bpf")]
 mod states;
-#[cfg(target_arch = "bpf")]
-mod witness;
 
 #[cfg(target_arch = "bpf")]
 mod hooks {
@@ -29,11 +29,10 @@ mod hooks {
     use ngraph_common::{count, event::hook};
 
     use crate::{
-        emit::{count, counted},
-        maps::Taken,
+        emit::{Outcome, count, counted},
         probes,
         states::{self, Witness},
-        witness,
+        witness::{self, Taken},
     };
 
     /// Arguments: socket, old state, new state.
@@ -51,8 +50,13 @@ mod hooks {
         if witness::was_taken(change) {
             return 0;
         }
-        count(hook::SET_STATE, count::RESCUED);
-        counted(hook::SET_STATE, || states::changed(change, Witness::Second))
+        counted(hook::SET_STATE, || {
+            let outcome = states::changed(change, Witness::Second);
+            if matches!(outcome, Outcome::Submitted) {
+                count(hook::SET_STATE, count::RESCUED);
+            }
+            outcome
+        })
     }
 
     /// Argument: the connecting socket.

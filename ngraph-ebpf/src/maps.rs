@@ -7,6 +7,8 @@ use aya_ebpf::{
 };
 use ngraph_common::{count, limits, names::ABSENT};
 
+use crate::witness::Taken;
+
 /// One connection or attempt: its identity, and who owns it.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -49,17 +51,8 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(limits::RING_BYTES, 0);
 #[map]
 pub static COUNTERS: PerCpuArray<count::Counters> = PerCpuArray::with_max_entries(1, 0);
 
-/// The change of state that the first witness has just taken on this processor.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(C)]
-pub struct Taken {
-    pub sock: u64,
-    pub old: i32,
-    pub new: i32,
-}
-
-/// What the first witness took last, for the second to know that it did. Written and read
-/// by `witness` alone.
+/// What the first witness has just taken, for the second to know that it did. Written and
+/// read by `witness` alone.
 #[map]
 pub static TAKEN: PerCpuArray<Taken> = PerCpuArray::with_max_entries(1, 0);
 

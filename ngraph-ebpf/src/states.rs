@@ -6,9 +6,10 @@ use ngraph_common::event::{hook::SET_STATE, kind, role};
 use crate::{
     decide::{Step, step, unknown_gone},
     emit::{Outcome, emit, emit_close},
-    maps::{Entry, SOCKS, Taken},
+    maps::{Entry, SOCKS},
     owner::now_ns,
     sock::{self, SockAddress, wanted_flow},
+    witness::Taken,
 };
 
 /// Which of the two programs sees a change, see `witness`.

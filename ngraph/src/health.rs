@@ -83,15 +83,14 @@ impl HookCounts {
         self.rows.iter().map(|row| row[column as usize]).sum()
     }
 
-    /// Runs that the kernel kept from the hooks: of the raw tracepoint what the second
-    /// witness didn't rescue; of the probes, where they stand alone, the connects, and the
+    /// Runs that the kernel kept from the hooks: from both witnesses of the raw tracepoint,
+    /// which then speaks for all; of the probes, where they stand alone, the connects, and the
     /// accepts that neither of the two hooks for them saw. The most that can be lost: the
     /// kernel counts runs for any namespace and any change of state.
     pub fn unseen(&self, attached: [bool; HOOKS]) -> u64 {
         let missed = |hook: u8| self.missed[usize::from(hook)];
         if attached[usize::from(hook::SET_STATE)] {
-            let rescued = self.rows[usize::from(hook::SET_STATE)][count::RESCUED as usize];
-            return missed(hook::SET_STATE).saturating_sub(rescued);
+            return missed(hook::SET_STATE);
         }
         let accepts = [hook::CSK_ACCEPT, hook::SOCK_GRAFT];
         let accepts = accepts.into_iter().filter(|&hook| attached[usize::from(hook)]);
@@ -126,13 +125,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_miss_that_the_second_witness_rescued_is_none() {
-        let mut counts = HookCounts::default();
-        counts.missed[0] = 5;
-        counts.rows[0][count::RESCUED as usize] = 4;
+    fn the_probes_misses_matter_where_they_stand_alone() {
+        let counts = HookCounts { missed: [1, 2, 7, 3], ..HookCounts::default() };
         let mut attached = [true; HOOKS];
         assert_eq!(counts.unseen(attached), 1);
-        counts.missed = [5, 2, 7, 3];
         attached[0] = false;
         assert_eq!(counts.unseen(attached), 2 + 3);
     }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
 use ngraph_common::{
     count,
+    event::hook,
     names::{PROGRAMS, SECOND_WITNESS},
 };
 
@@ -18,7 +19,6 @@ impl Tracer {
     /// # Errors
     /// Where the map can't be read.
     pub fn counts(&self) -> Result<HookCounts> {
-        // Before the counters, so that a miss counted here has its rescue counted there.
         let mut counts = HookCounts { missed: self.missed(), ..HookCounts::default() };
         let values = self.counters.get(&0, 0).context("read the map COUNTERS")?;
         for counters in values.iter() {
@@ -31,10 +31,13 @@ impl Tracer {
         Ok(counts)
     }
 
-    /// Runs that the kernel kept from each hook, as far as it tells: see `witness` in
-    /// ngraph-ebpf.
+    /// Runs that the kernel kept from each hook, as far as it tells. What it kept from both
+    /// witnesses (see `witness` in ngraph-ebpf) it kept from either.
     fn missed(&self) -> [u64; HOOKS] {
-        PROGRAMS.map(|name| self.program_missed(name))
+        let mut missed = PROGRAMS.map(|name| self.program_missed(name));
+        let states = &mut missed[usize::from(hook::SET_STATE)];
+        *states = (*states).min(self.program_missed(SECOND_WITNESS));
+        missed
     }
 
     /// `recursion_misses` from the descriptor's fdinfo: aya's `ProgramInfo` doesn't have it.
