@@ -24,10 +24,15 @@ pub const COLUMNS: u32 = 6;
 /// How many counters there are.
 pub const ENTRIES: usize = (hook::COUNT * COLUMNS) as usize;
 
-/// All counters of one processor: one value, since each look-up by the user side keeps
-/// kprobe programs from running on its processor for as long as it takes.
+/// All counters of one processor. An array of these, one for each processor, is mapped into
+/// the user side's memory: a look-up by system call would keep kprobe programs from running
+/// on its processor for as long as it takes.
 /// (`bpf_disable_instrumentation`) <https://github.com/torvalds/linux/blob/v6.12/include/linux/bpf.h>
 pub type Counters = [u64; ENTRIES];
+
+/// Flag of a map that user space may map into its memory, since Linux 5.5.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/bpf.h>
+pub const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// Where the counter of `hook` and `column` lies.
 #[inline(always)]

@@ -4,7 +4,7 @@
 pub const EVENTS: &str = "EVENTS";
 /// Connections by socket address.
 pub const SOCKS: &str = "SOCKS";
-/// Per-CPU counters, all in one value, see [`crate::count`].
+/// Counters, one value a processor, see [`crate::count`].
 pub const COUNTERS: &str = "COUNTERS";
 
 /// Programs, by [`crate::event::hook`].

@@ -2,7 +2,10 @@
 
 use core::arch::asm;
 
-use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::bpf_get_smp_processor_id,
+};
 use aya_log_ebpf::debug;
 use ngraph_common::{
     count,
@@ -101,7 +104,9 @@ fn wakeup() -> u64 {
 /// Adds one to a counter of `ngraph_common::count`.
 #[inline(always)]
 pub fn count(hook: u8, column: u32) {
-    let Some(counters) = COUNTERS.get_ptr_mut(0) else {
+    // SAFETY: the helper takes nothing and can't fail; a program stays on its processor.
+    let processor = unsafe { bpf_get_smp_processor_id() };
+    let Some(counters) = COUNTERS.get_ptr_mut(processor) else {
         return;
     };
     // SAFETY: the index of a hook and a column lies within the array.

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     Global,
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
 use ngraph_common::{count, limits, names::ABSENT};
 
@@ -46,10 +46,11 @@ pub static SOCKS: HashMap<u64, Entry> = HashMap::with_max_entries(1 << 14, 0);
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(limits::RING_BYTES, 0);
 
-/// How often each hook ran and what became of it, see `ngraph_common::count`.
-/// Written by `emit`, read by the user side before each file.
+/// How often each hook ran and what became of it, see `ngraph_common::count`: an element for
+/// each processor, whose number the loader sets. Written by `emit`; the user side has it
+/// mapped.
 #[map]
-pub static COUNTERS: PerCpuArray<count::Counters> = PerCpuArray::with_max_entries(1, 0);
+pub static COUNTERS: Array<count::Counters> = Array::with_max_entries(1, count::BPF_F_MMAPABLE);
 
 /// What the first witness has just taken, for the second to know that it did. Written and
 /// read by `witness` alone.

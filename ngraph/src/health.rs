@@ -103,23 +103,6 @@ impl HookCounts {
     }
 }
 
-/// Settles a figure made of two counters that are read one after the other, and so may be
-/// too high for a moment: what two readings agree on is true, and stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
-    last: u64,
-    agreed: u64,
-}
-
-impl Settled {
-    /// Takes a reading and gives what is agreed on.
-    pub fn read(&mut self, reading: u64) -> u64 {
-        self.agreed = self.agreed.max(reading.min(self.last));
-        self.last = reading;
-        self.agreed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,12 +114,5 @@ mod tests {
         assert_eq!(counts.unseen(attached), 1);
         attached[0] = false;
         assert_eq!(counts.unseen(attached), 2 + 3);
-    }
-
-    #[test]
-    fn a_reading_counts_when_the_next_agrees() {
-        let mut settled = Settled::default();
-        let agreed = [0, 3, 0, 1, 1, 0, 4, 4].map(|reading| settled.read(reading));
-        assert_eq!(agreed, [0, 0, 0, 0, 1, 1, 1, 4]);
     }
 }

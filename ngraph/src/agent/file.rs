@@ -38,9 +38,9 @@ impl Agent {
         Ok(())
     }
 
-    pub(super) fn health(&mut self) -> Health {
+    pub(super) fn health(&self) -> Health {
         let hooks = self.read_counts();
-        let unseen = self.unseen.read(hooks.unseen(self.captured.hooks.flags()));
+        let unseen = hooks.unseen(self.captured.hooks.flags());
         let tracer = self.captured.tracer.as_ref();
         let State { graph, events, malformed, repairs, .. } = &self.state;
         Health {

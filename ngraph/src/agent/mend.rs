@@ -73,7 +73,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn is_snapshot_due(&mut self) -> Result<bool> {
+    pub(super) fn is_snapshot_due(&self) -> Result<bool> {
         let since = clock::since_boot().saturating_sub(self.snapshot_began);
         let speak = self.captured.hooks.states_speak();
         let every = match self.config.snapshot_interval {

@@ -24,8 +24,8 @@ use crate::{
     clock,
     config::Config,
     graph::Limits,
-    health::{HookCounts, Settled},
-    kernel::probe,
+    health::HookCounts,
+    kernel::{Tracer, probe},
     names::{self, Names},
     snapshot::Snapshot,
 };
@@ -78,9 +78,6 @@ struct Agent {
     kernel: String,
     /// What snapshots couldn't read, told once per change.
     problems: Vec<String>,
-    counts: HookCounts,
-    /// Runs that the kernel kept from the hooks.
-    unseen: Settled,
     /// Lost events that a snapshot has mended since.
     mended: u64,
     /// Lost events when the last snapshot began.
@@ -108,8 +105,6 @@ impl Agent {
             names: resolver(&config),
             kernel: probe::release(),
             problems: Vec::new(),
-            counts: HookCounts::default(),
-            unseen: Settled::default(),
             mended: 0,
             lost_before: 0,
             snapshot_took: Duration::ZERO,
@@ -219,20 +214,14 @@ impl Agent {
         }
     }
 
-    fn read_counts(&mut self) -> HookCounts {
-        if let Some(tracer) = &self.captured.tracer {
-            match tracer.counts() {
-                Ok(counts) => self.counts = counts,
-                Err(err) => self.tell_problems(vec![format!("{err:#}")]),
-            }
-        }
-        self.counts
+    fn read_counts(&self) -> HookCounts {
+        self.captured.tracer.as_ref().map(Tracer::counts).unwrap_or_default()
     }
 
     /// Events that are or may be gone, and so for a snapshot to mend.
-    fn lost(&mut self) -> u64 {
+    fn lost(&self) -> u64 {
         let counts = self.read_counts();
-        counts.without_room() + self.unseen.read(counts.unseen(self.captured.hooks.flags()))
+        counts.without_room() + counts.unseen(self.captured.hooks.flags())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod attach;
 mod btf;
+mod counters;
 pub mod offsets;
 pub mod probe;
 mod stats;
@@ -10,15 +11,16 @@ mod stats;
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData, PerCpuArray, RingBuf},
+    maps::{Map, MapData, RingBuf},
 };
 use aya_log::EbpfLogger;
 use log::{Log, debug};
-use ngraph_common::{count, event::FlowEvent, limits, names};
+use ngraph_common::{event::FlowEvent, limits, names};
 use tokio::io::{Interest, unix::AsyncFd};
 use zerocopy::FromBytes as _;
 
 use crate::hooks::HookSet;
+use counters::Mapped;
 use offsets::Offsets;
 
 /// How the kernel side is loaded.
@@ -36,19 +38,11 @@ pub struct Plan {
     pub sock_entries: u32,
 }
 
-/// One processor's counters.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct Counters(count::Counters);
-
-// SAFETY: an array of integers, without padding, for which any bytes are a value.
-unsafe impl aya::Pod for Counters {}
-
 /// The loaded kernel side. Dropping it detaches everything.
 pub struct Tracer {
     ebpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
-    counters: PerCpuArray<MapData, Counters>,
+    counters: Mapped,
     logger: Option<EbpfLogger<&'static dyn Log>>,
 }
 
@@ -59,7 +53,8 @@ impl Tracer {
     /// Where the maps can't be made: missing capabilities, a kernel before 5.8.
     pub fn load(plan: &Plan) -> Result<Self> {
         probe::ring_buffer()?;
-        let mut ebpf = load(plan)?;
+        let processors = counters::processors()?;
+        let mut ebpf = load(plan, processors)?;
         // Debug records are for whoever asked; a kernel side without them has no such map.
         let logger = if is_debugging() { EbpfLogger::init(&mut ebpf).ok() } else { None };
         let ring = RingBuf::try_from(take(&mut ebpf, names::EVENTS)?)
@@ -69,8 +64,7 @@ impl Tracer {
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }
             .map_err(|err| err.into_parts().1)
             .context("wait for the ring buffer by epoll")?;
-        let counters = PerCpuArray::try_from(take(&mut ebpf, names::COUNTERS)?)
-            .context("open the map COUNTERS")?;
+        let counters = Mapped::open(take(&mut ebpf, names::COUNTERS)?, processors)?;
         Ok(Self { ebpf, ring, counters, logger })
     }
 
@@ -100,7 +94,7 @@ impl Tracer {
     }
 }
 
-fn load(plan: &Plan) -> Result<Ebpf> {
+fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
     let only_netns = plan.only_netns.unwrap_or(0);
     let states_speak = u32::from(plan.hooks.states_speak());
     let graft_follows = u32::from(plan.hooks.has(ngraph_common::event::hook::SOCK_GRAFT));
@@ -120,6 +114,7 @@ fn load(plan: &Plan) -> Result<Ebpf> {
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries(names::EVENTS, ring_bytes)
         .map_max_entries(names::SOCKS, plan.sock_entries)
+        .map_max_entries(names::COUNTERS, processors as u32)
         .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ngraph-ebpf")))
         .map_err(|err| probe::explain(&err.into()))
 }

@@ -2,10 +2,8 @@
 
 use std::{fs, os::fd::AsRawFd as _};
 
-use anyhow::{Context as _, Result};
 use aya::programs::ProgramInfo;
 use ngraph_common::{
-    count,
     event::hook,
     names::{PROGRAMS, SECOND_WITNESS},
 };
@@ -14,21 +12,9 @@ use super::Tracer;
 use crate::health::{HOOKS, HookCounts, ProgramRuns};
 
 impl Tracer {
-    /// The kernel side's counters, summed over the processors.
-    ///
-    /// # Errors
-    /// Where the map can't be read.
-    pub fn counts(&self) -> Result<HookCounts> {
-        let mut counts = HookCounts { missed: self.missed(), ..HookCounts::default() };
-        let values = self.counters.get(&0, 0).context("read the map COUNTERS")?;
-        for counters in values.iter() {
-            for (hook, row) in (0u8..).zip(&mut counts.rows) {
-                for (column, sum) in (0u32..).zip(row) {
-                    *sum += counters.0[count::index(hook, column)];
-                }
-            }
-        }
-        Ok(counts)
+    /// The kernel side's counters, and what the kernel kept from it.
+    pub fn counts(&self) -> HookCounts {
+        HookCounts { rows: self.counters.sums(), missed: self.missed() }
     }
 
     /// Runs that the kernel kept from each hook, as far as it tells. What it kept from both

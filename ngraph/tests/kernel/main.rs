@@ -13,6 +13,8 @@ mod start;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 /// Makes a test of `$rule(capture)` for each way of capturing named.
 #[macro_export]
 macro_rules! captures {
@@ -22,6 +24,7 @@ macro_rules! captures {
                 #[test]
                 fn $capture() {
                     let capture = stringify!($capture);
+                    let _turn = $crate::Turn::wait(capture);
                     if $crate::is_possible(capture) {
                         super::$rule(capture);
                     }
@@ -29,6 +32,29 @@ macro_rules! captures {
             )+
         }
     };
+}
+
+/// The kernel keeps kprobe programs from a processor where another BPF program of that kind
+/// runs or a map is written by system call. So while nothing but kprobes captures, no other
+/// agent of these tests runs beside.
+/// (`bpf_prog_active`) <https://github.com/torvalds/linux/blob/v6.12/kernel/trace/bpf_trace.c>
+static TURNS: RwLock<()> = RwLock::new(());
+
+/// A test's turn.
+pub enum Turn {
+    Alone(RwLockWriteGuard<'static, ()>),
+    Beside(RwLockReadGuard<'static, ()>),
+}
+
+impl Turn {
+    /// Waits until an agent that captures so may run.
+    pub fn wait(capture: &str) -> Self {
+        // A test that failed is no reason for another to.
+        match capture {
+            "kprobe" => Self::Alone(TURNS.write().unwrap_or_else(PoisonError::into_inner)),
+            _ => Self::Beside(TURNS.read().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
 }
 
 /// Whether this machine can capture so; if not, says why not.
