@@ -1,7 +1,8 @@
 //! The kernel side's counters: one row a hook, one column an outcome.
 //!
 //! Every run of a hook is counted once as seen and once as what became of it, so that
-//! `SEEN = FILTERED + SUBMITTED + RING_FULL + MAP_FULL` holds for each hook at rest.
+//! `SEEN = FILTERED + SUBMITTED + OVERFLOWED + RING_FULL + MAP_FULL` holds for each hook at
+//! rest.
 
 use crate::event::hook;
 
@@ -12,14 +13,24 @@ pub const SEEN: u32 = 0;
 pub const FILTERED: u32 = 1;
 /// An event went into the ring buffer.
 pub const SUBMITTED: u32 = 2;
-/// An event was lost: the ring buffer had no room.
+/// An event was lost: neither the ring buffer nor the overflow map had room.
 pub const RING_FULL: u32 = 3;
-/// A connection got no identity: the socket map had no room.
+/// A connection that no identity could be given to was left out, lest it be reported twice:
+/// the socket map had no room.
 pub const MAP_FULL: u32 = 4;
-/// Of those submitted: by the second witness, since the kernel kept the first from it.
-pub const RESCUED: u32 = 5;
+/// An event found the ring buffer full and was counted in the overflow map.
+pub const OVERFLOWED: u32 = 5;
+/// Of those submitted or overflowed: by the second witness, since the kernel kept the first
+/// from it.
+pub const RESCUED: u32 = 6;
+/// Connections that were reported without an identity: the socket map had no room.
+pub const UNNAMED: u32 = 7;
+/// Outbound attempts that began and have an identity.
+pub const BEGUN: u32 = 8;
+/// Of those begun: attempts that became a connection or failed.
+pub const ENDED: u32 = 9;
 /// How many columns there are.
-pub const COLUMNS: u32 = 6;
+pub const COLUMNS: u32 = 10;
 
 /// How many counters there are.
 pub const ENTRIES: usize = (hook::COUNT * COLUMNS) as usize;

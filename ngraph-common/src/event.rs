@@ -56,9 +56,11 @@ pub mod kind {
     pub const ACCEPT: u8 = 2;
     /// The handshake is complete.
     pub const OPEN: u8 = 3;
-    /// A connection is over.
+    /// A connection is over. Without `opened_ns` it has no identity, and with a role then it
+    /// is one whose opening was counted in the overflow map.
     pub const CLOSE: u8 = 4;
-    /// An outbound attempt is over without ever having been a connection.
+    /// An outbound attempt is over without ever having been a connection. The role is
+    /// unknown where it is older than the hooks or no SYN ever left.
     pub const FAIL: u8 = 5;
 }
 

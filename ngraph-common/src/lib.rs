@@ -6,4 +6,5 @@ pub mod count;
 pub mod event;
 pub mod limits;
 pub mod names;
+pub mod overflow;
 pub mod sock_common;

@@ -4,6 +4,11 @@
 /// 80,000 events a second. The kernel maps it twice, so it counts twice as resident.
 pub const RING_BYTES: u32 = 1 << 20;
 
+/// Entries of the overflow map: so many edges (of one kind of event each) may be counted
+/// there between two drains. Each costs 128 bytes of kernel memory, 1 MiB in all: an
+/// element's header of 48, key of 48, value of 8, and its share of the buckets.
+pub const OVERFLOW_ENTRIES: u32 = 1 << 13;
+
 /// Bytes of kernel memory that one entry of the socket map costs: an element's header of
 /// 48, key of 8, value of 40, and its share of the buckets of 16 to 32.
 pub const SOCK_ENTRY_BYTES: u64 = 128;

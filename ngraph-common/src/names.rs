@@ -7,6 +7,11 @@ pub const SOCKS: &str = "SOCKS";
 /// Counters, one value a processor, see [`crate::count`].
 pub const COUNTERS: &str = "COUNTERS";
 
+/// Counts of what found the ring buffer full, by [`crate::overflow::Like`].
+pub const OVERFLOW: &str = "OVERFLOW";
+/// `u32`: the shelf of [`OVERFLOW`] that the kernel side fills.
+pub const SHELF: &str = "SHELF";
+
 /// Programs, by [`crate::event::hook`].
 pub const PROGRAMS: [&str; crate::event::hook::COUNT as usize] =
     ["inet_sock_set_state", "tcp_connect", "inet_csk_accept", "security_sock_graft"];

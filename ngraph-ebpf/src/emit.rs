@@ -14,6 +14,7 @@ use ngraph_common::{
 
 use crate::{
     maps::{COUNTERS, EVENTS, Entry, RING_BYTES},
+    overflow::overflow,
     owner::now_ns,
     sock::{Flow, SockAddress},
 };
@@ -22,6 +23,9 @@ use crate::{
 pub enum Outcome {
     Filtered,
     Submitted,
+    /// Counted in the overflow map.
+    Overflowed,
+    /// Lost.
     RingFull,
     MapFull,
 }
@@ -33,6 +37,7 @@ pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
     let column = match work() {
         Outcome::Filtered => count::FILTERED,
         Outcome::Submitted => count::SUBMITTED,
+        Outcome::Overflowed => count::OVERFLOWED,
         Outcome::RingFull => count::RING_FULL,
         Outcome::MapFull => count::MAP_FULL,
     };
@@ -51,7 +56,7 @@ pub fn emit(
     error: u32,
 ) -> Outcome {
     let Some(mut record) = EVENTS.reserve::<FlowEvent>(0) else {
-        return Outcome::RingFull;
+        return overflow(kind, entry.role(), flow, error);
     };
     // Filled in place: a copy on the stack doesn't fit beside what the hooks keep there.
     let event = record.as_mut_ptr();
@@ -109,13 +114,21 @@ pub fn count(hook: u8, column: u32) {
     let Some(counters) = COUNTERS.get_ptr_mut(processor) else {
         return;
     };
-    // SAFETY: the index of a hook and a column lies within the array.
-    let counter = unsafe { counters.cast::<u64>().add(count::index(hook, column)) };
     // Atomic although each processor has its own: a hook in an interrupt may nest in one
-    // in a task, and newer kernels preempt probes. An instruction of its own, since core has
-    // no fetch_add for this target, and one that fetches needs Linux 5.12.
-    // SAFETY: the map's value is an aligned u64 that lives as long as the program.
+    // in a task, and newer kernels preempt probes.
+    // SAFETY: the index of a hook and a column lies within the value.
+    unsafe { add_one(counters.cast::<u64>().add(count::index(hook, column))) };
+}
+
+/// Adds one, atomically. An instruction of its own, since core has no fetch_add for this
+/// target, and one that fetches needs Linux 5.12.
+///
+/// # Safety
+/// `sum` is in the value of a map, aligned.
+#[inline(always)]
+pub unsafe fn add_one(sum: *mut u64) {
+    // SAFETY: as the caller promises.
     unsafe {
-        asm!("lock *(u64 *)({counter} + 0) += {one}", counter = in(reg) counter, one = in(reg) 1u64);
+        asm!("lock *(u64 *)({sum} + 0) += {one}", sum = in(reg) sum, one = in(reg) 1u64);
     }
 }

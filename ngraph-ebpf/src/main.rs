@@ -12,6 +12,8 @@ mod emit;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
+mod overflow;
+#[cfg(target_arch = "bpf")]
 mod owner;
 #[cfg(target_arch = "bpf")]
 mod probes;
@@ -52,7 +54,7 @@ mod hooks {
         }
         counted(hook::SET_STATE, || {
             let outcome = states::changed(change, Witness::Second);
-            if matches!(outcome, Outcome::Submitted) {
+            if matches!(outcome, Outcome::Submitted | Outcome::Overflowed) {
                 count(hook::SET_STATE, count::RESCUED);
             }
             outcome

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, RingBuf},
 };
-use ngraph_common::{count, limits, names::ABSENT};
+use ngraph_common::{count, limits, names::ABSENT, overflow::Like};
 
 use crate::witness::Taken;
 
@@ -22,10 +22,21 @@ pub struct Entry {
     pub cgroup: u64,
     /// Command name of its task.
     pub comm: [u8; 16],
-    /// 1 once the handshake is complete.
-    pub is_open: u32,
+    /// How far it is: one of `phase`.
+    pub phase: u32,
     /// One of `event::role`.
     pub role: u32,
+}
+
+/// Values of `Entry::phase`.
+pub mod phase {
+    /// An attempt; no event has told of it.
+    pub const ATTEMPT: u32 = 0;
+    /// A connection that the user side has been told of.
+    pub const TOLD: u32 = 1;
+    /// A connection that is no more than a count to the user side, since the ring buffer was
+    /// full: its end is told by its addresses.
+    pub const COUNTED: u32 = 2;
 }
 
 /// Connections by the address of their `struct sock`, so that all hooks speak of the same
@@ -35,16 +46,26 @@ pub struct Entry {
 /// ESTABLISHED (inbound), removed at any -> CLOSE, read and given its owner by the probes.
 /// With the probes alone: inserted when `inet_csk_accept` returns, removed by
 /// `security_sock_graft` right after it in the same task.
-/// When it is full, a connection gets no identity: counted as MAP_FULL, and a snapshot
-/// finds it. Not an LRU map, which would drop live connections without a word; made at
+/// When it is full, a connection gets no identity and no owner, is counted as UNNAMED and
+/// told of by its addresses. Not an LRU map, which would drop live connections without a word; made at
 /// once, since allocating in a hook isn't safe before Linux 6.1. The loader sets its size.
 #[map]
 pub static SOCKS: HashMap<u64, Entry> = HashMap::with_max_entries(1 << 14, 0);
 
 /// What happened, for the user side: filled by `emit`, drained on a timer.
-/// When it is full, the event is lost and counted as RING_FULL. The loader sets its size.
+/// When it is full, the event is counted in OVERFLOW. The loader sets its size.
 #[map]
 pub static EVENTS: RingBuf = RingBuf::with_byte_size(limits::RING_BYTES, 0);
+
+/// How many events of which like found the ring buffer full. Filled by `overflow`; the user
+/// side turns SHELF over, waits until no program can be filling the one before, and takes
+/// that out. When it is full, the event is lost and counted as RING_FULL.
+#[map]
+pub static OVERFLOW: HashMap<Like, u64> = HashMap::with_max_entries(limits::OVERFLOW_ENTRIES, 0);
+
+/// The shelf of OVERFLOW that is being filled: 0 or 1. Set by the user side.
+#[map]
+pub static SHELF: Array<u32> = Array::with_max_entries(1, 0);
 
 /// How often each hook ran and what became of it, see `ngraph_common::count`: an element for
 /// each processor, whose number the loader sets. Written by `emit`; the user side has it

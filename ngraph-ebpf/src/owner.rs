@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
 };
 use ngraph_common::event::role;
 
-use crate::maps::Entry;
+use crate::maps::{Entry, phase};
 
 /// Nanoseconds of CLOCK_BOOTTIME.
 #[inline(always)]
@@ -25,14 +25,14 @@ pub fn current_task() -> u64 {
 impl Entry {
     /// A connection first seen at `now_ns` whose owner isn't known.
     #[inline(always)]
-    pub fn unowned(now_ns: u64, role: u8) -> Self {
-        Self { opened_ns: now_ns, task: 0, cgroup: 0, comm: [0; 16], is_open: 0, role: role.into() }
+    pub fn unowned(now_ns: u64, role: u8, phase: u32) -> Self {
+        Self { opened_ns: now_ns, task: 0, cgroup: 0, comm: [0; 16], phase, role: role.into() }
     }
 
     /// A connection first seen at `now_ns` by a hook in its owner's task.
     #[inline(always)]
     pub fn of_current_task(now_ns: u64, role: u8) -> Self {
-        let mut entry = Self::unowned(now_ns, role);
+        let mut entry = Self::unowned(now_ns, role, phase::ATTEMPT);
         entry.take_owner();
         entry
     }

@@ -16,6 +16,13 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Whether the socket never had a port of its own: it failed before a SYN left. False
+    /// where this kernel doesn't tell.
+    #[inline(always)]
+    pub fn has_no_port(&self) -> bool {
+        self.local_port == 0 && INET_SPORT.load() != ABSENT
+    }
+
     /// Writes namespace, addresses and ports into the record, in its notation.
     #[inline(always)]
     pub fn write_to(&self, event: &mut FlowEvent) {

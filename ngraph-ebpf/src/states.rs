@@ -1,14 +1,17 @@
 //! What the raw tracepoint does: a connection's life from its socket's changes of state.
 
 use aya_ebpf::bindings::BPF_ANY;
-use ngraph_common::event::{hook::SET_STATE, kind, role};
+use ngraph_common::{
+    count,
+    event::{hook::SET_STATE, kind, role},
+};
 
 use crate::{
     decide::{Step, step, unknown_gone},
-    emit::{Outcome, emit, emit_close},
-    maps::{Entry, SOCKS},
+    emit::{Outcome, count, emit, emit_close},
+    maps::{Entry, SOCKS, phase},
     owner::now_ns,
-    sock::{self, SockAddress, wanted_flow},
+    sock::{self, Flow, SockAddress, wanted_flow},
     witness::Taken,
 };
 
@@ -28,7 +31,7 @@ pub fn changed(change: Taken, witness: Witness) -> Outcome {
     let Taken { sock, old, new } = change;
     match step(old, new) {
         Step::Nothing => Outcome::Filtered,
-        Step::Attempt => attempt(sock),
+        Step::Attempt => attempt(sock, witness),
         Step::Open(role) => open(sock, role, witness),
         Step::Gone => gone(sock, old, witness),
     }
@@ -37,15 +40,19 @@ pub fn changed(change: Taken, witness: Witness) -> Outcome {
 /// The change to SYN_SENT runs in the connecting task, so the owner is taken here. It is
 /// no event yet: the source port isn't chosen, or is the one before on a socket used again.
 #[inline(always)]
-fn attempt(sock: SockAddress) -> Outcome {
+fn attempt(sock: SockAddress, witness: Witness) -> Outcome {
     if wanted_flow(sock).is_none() {
         return Outcome::Filtered;
     }
-    let entry = Entry::of_current_task(now_ns(), role::OUTBOUND);
-    match SOCKS.insert(sock, entry, BPF_ANY.into()) {
-        Ok(()) => Outcome::Filtered,
-        Err(_) => Outcome::MapFull,
+    if witness == Witness::Second && phase_of(sock) == Some(phase::ATTEMPT) {
+        return Outcome::Filtered;
     }
+    let entry = Entry::of_current_task(now_ns(), role::OUTBOUND);
+    // Without room it has no owner, and what becomes of it is told all the same.
+    if SOCKS.insert(sock, entry, BPF_ANY.into()).is_ok() {
+        count(SET_STATE, count::BEGUN);
+    }
+    Outcome::Filtered
 }
 
 #[inline(always)]
@@ -53,55 +60,87 @@ fn open(sock: SockAddress, role: u8, witness: Witness) -> Outcome {
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
-    if let Some(entry) = SOCKS.get_ptr_mut(sock) {
-        // SAFETY: a value of a preallocated map stays readable while the program runs; the
-        // socket's own lock keeps other state changes of it away.
-        let entry = unsafe { &mut *entry };
-        if entry.is_open == 0 {
-            entry.is_open = 1;
-            return emit(SET_STATE, kind::OPEN, sock, entry, Some(&flow), 0);
+    match phase_of(sock) {
+        Some(phase::ATTEMPT) => {
+            count(SET_STATE, count::ENDED);
+            return tell_open(sock, &flow);
         }
         // To the first witness, one that is open already belongs to a connection whose end
         // was missed.
-        if witness == Witness::Second {
-            return Outcome::Filtered;
-        }
+        Some(_) if witness == Witness::Second => return Outcome::Filtered,
+        _ => {}
     }
-    let mut entry = Entry::unowned(now_ns(), role);
-    entry.is_open = 1;
-    match SOCKS.insert(sock, entry, BPF_ANY.into()) {
-        Ok(()) => emit(SET_STATE, kind::OPEN, sock, &entry, Some(&flow), 0),
-        Err(_) => Outcome::MapFull,
+    let mut entry = Entry::unowned(now_ns(), role, phase::TOLD);
+    if SOCKS.insert(sock, entry, BPF_ANY.into()).is_ok() {
+        return tell_open(sock, &flow);
     }
+    // The first may have reported it without leaving a trace.
+    if witness == Witness::Second {
+        return Outcome::MapFull;
+    }
+    count(SET_STATE, count::UNNAMED);
+    entry.opened_ns = 0;
+    emit(SET_STATE, kind::OPEN, sock, &entry, Some(&flow), 0)
+}
+
+/// Tells of a connection that has its entry.
+#[inline(always)]
+fn tell_open(sock: SockAddress, flow: &Flow) -> Outcome {
+    let Some(entry) = SOCKS.get_ptr_mut(sock) else {
+        return Outcome::MapFull;
+    };
+    // SAFETY: a value of a preallocated map stays readable while the program runs; the
+    // socket's own lock keeps other state changes of it away.
+    let entry = unsafe { &mut *entry };
+    let outcome = emit(SET_STATE, kind::OPEN, sock, entry, Some(flow), 0);
+    entry.phase = match outcome {
+        Outcome::Submitted => phase::TOLD,
+        _ => phase::COUNTED,
+    };
+    outcome
 }
 
 #[inline(always)]
 fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
     let Some(entry) = SOCKS.get_ptr_mut(sock) else {
         return match witness {
-            Witness::First => gone_unknown(sock, old),
+            Witness::First => gone_unnamed(sock, old, role::UNKNOWN),
             Witness::Second => Outcome::Filtered,
         };
     };
-    // SAFETY: as in `open`; the copy outlives the removal.
-    let entry = unsafe { *entry };
+    // SAFETY: as in `tell_open`; the copy outlives the removal.
+    let mut entry = unsafe { *entry };
     let _ = SOCKS.remove(sock);
-    if entry.is_open != 0 {
-        return emit_close(SET_STATE, sock, &entry);
+    match entry.phase {
+        phase::TOLD => emit_close(SET_STATE, sock, &entry),
+        phase::COUNTED => gone_unnamed(sock, old, entry.role()),
+        _ => {
+            count(SET_STATE, count::ENDED);
+            let flow = wanted_flow(sock);
+            if flow.as_ref().is_some_and(Flow::has_no_port) {
+                entry.role = role::UNKNOWN.into();
+            }
+            emit(SET_STATE, kind::FAIL, sock, &entry, flow.as_ref(), sock::error(sock))
+        }
     }
-    let flow = wanted_flow(sock);
-    emit(SET_STATE, kind::FAIL, sock, &entry, flow.as_ref(), sock::error(sock))
 }
 
-/// The user side knows a connection older than the hooks by its addresses.
+/// The user side knows a connection that the hooks didn't name by its addresses. The role
+/// tells one that was counted in the overflow map.
 #[inline(always)]
-fn gone_unknown(sock: SockAddress, old: i32) -> Outcome {
+fn gone_unnamed(sock: SockAddress, old: i32, role: u8) -> Outcome {
     let Some(kind) = unknown_gone(old) else {
         return Outcome::Filtered;
     };
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
-    let entry = Entry::unowned(0, role::UNKNOWN);
+    let entry = Entry::unowned(0, role, phase::TOLD);
     emit(SET_STATE, kind, sock, &entry, Some(&flow), sock::error(sock))
+}
+
+#[inline(always)]
+fn phase_of(sock: SockAddress) -> Option<u32> {
+    // SAFETY: as in `tell_open`.
+    SOCKS.get_ptr(sock).map(|entry| unsafe { (*entry).phase })
 }

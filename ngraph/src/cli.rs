@@ -175,6 +175,18 @@ pub struct Cli {
     )]
     pub no_resolve: bool,
 
+    /// Connections that are followed at one time; auto: by the machine's memory
+    ///
+    /// More are counted, too, but without their owner, and as long as they are open they may
+    /// be missing from what is open now. Each costs about 330 bytes, 128 of them at once.
+    #[arg(
+        long, env = "NGRAPH_MAX_CONNECTIONS", value_name = "COUNT", default_value = "auto",
+        value_parser = value::text(value::max_connections),
+        allow_negative_numbers = true,
+        hide_env_values = true, global = true, help_heading = CONNECTIONS
+    )]
+    pub max_connections: std::option::Option<u32>,
+
     /// Edges per direction, up to 1000000; the smallest beyond are folded into one
     #[arg(
         long, env = "NGRAPH_MAX_EDGES", value_name = "COUNT", default_value = "10000",

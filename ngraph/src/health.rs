@@ -16,6 +16,12 @@ pub struct Health {
     pub hooks: HookCounts,
     /// Records taken from the ring buffer, by [`crate::observe::KINDS`].
     pub events: [u64; crate::observe::KINDS.len()],
+    /// Records that found the ring buffer full and were counted instead.
+    pub overflowed: u64,
+    /// The kernel's own counts beside what was captured.
+    pub audit: Vec<crate::audit::Line>,
+    /// What bounds the agent's memory, and how often.
+    pub capacities: Vec<Capacity>,
     /// Records that made no sense.
     pub malformed: u64,
     /// Runs that the kernel kept from the hooks, as [`HookCounts::unseen`] has them.
@@ -44,6 +50,17 @@ pub struct Health {
     pub written_at: f64,
     /// The running kernel's release.
     pub kernel: String,
+}
+
+/// A bound of the agent's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// What is bounded.
+    pub of: &'static str,
+    /// How much of it there may be.
+    pub most: u64,
+    /// How often more was wanted.
+    pub reached: u64,
 }
 
 /// How often a program ran, and for how long.
@@ -97,9 +114,20 @@ impl HookCounts {
         missed(hook::TCP_CONNECT) + accepts.map(missed).min().unwrap_or(0)
     }
 
-    /// Events that found no room in the ring buffer or the socket map.
+    /// Events that found no room in the ring buffer or the socket map, and so are without
+    /// details, or lost.
     pub fn without_room(&self) -> u64 {
-        self.sum(count::RING_FULL) + self.sum(count::MAP_FULL)
+        self.sum(count::OVERFLOWED) + self.sum(count::RING_FULL) + self.sum(count::MAP_FULL)
+    }
+
+    /// Outbound attempts that have neither become a connection nor failed.
+    pub fn in_flight(&self) -> u64 {
+        self.sum(count::BEGUN).saturating_sub(self.sum(count::ENDED))
+    }
+
+    /// Events that are for the user side to take.
+    pub fn told(&self) -> u64 {
+        self.sum(count::SUBMITTED) + self.sum(count::OVERFLOWED)
     }
 }
 

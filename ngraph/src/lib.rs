@@ -1,6 +1,7 @@
 //! ngraph: tells who talks to whom. ARCHITECTURE.md is the map.
 
 pub mod agent;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

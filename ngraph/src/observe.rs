@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use ngraph_common::event::{FlowEvent, kind, role};
+use ngraph_common::{
+    event::{FlowEvent, kind, role},
+    overflow::Like,
+};
 
 use crate::flow::{Address, Flow, NetnsId, Owner, Reason, Role};
 
@@ -20,8 +23,8 @@ pub struct ConnId {
 pub enum Observation {
     /// A connection is open.
     Opened {
-        /// Which.
-        id: ConnId,
+        /// Which; none: the kernel side had no room to name it.
+        id: Option<ConnId>,
         /// Between whom.
         flow: Flow,
         /// The socket's part in it.
@@ -43,14 +46,35 @@ pub enum Observation {
     },
     /// A connection is over.
     Closed(ConnId),
-    /// A connection older than the hooks is over.
-    ClosedOlder(Flow),
-    /// An outbound attempt is over without having been a connection.
-    Failed {
+    /// A connection is over that has no identity: it is older than the hooks, or there was
+    /// no room to tell of it.
+    ClosedUnnamed {
         /// Between whom.
+        flow: Flow,
+        /// The socket's part in a connection that was told of as one of
+        /// [`Observation::OpenedAlike`]; none: another.
+        alike: Option<Role>,
+    },
+    /// Connections opened whose details are gone.
+    OpenedAlike {
+        /// Between whom; without ports.
+        flow: Flow,
+        /// The sockets' part in them.
+        role: Role,
+        /// How many.
+        count: u64,
+    },
+    /// Outbound attempts are over without having been connections.
+    Failed {
+        /// Between whom; without the socket's own port where it never had one, and without
+        /// ports where the details are gone.
         flow: Flow,
         /// Why.
         reason: Reason,
+        /// Whether a SYN left, since the hooks are attached.
+        was_sent: bool,
+        /// How many.
+        count: u64,
     },
 }
 
@@ -80,33 +104,52 @@ impl Reading {
     pub fn observe(&self, event: &FlowEvent) -> Result<Option<Observation>, Malformed> {
         let id = ConnId { sock: event.sock, opened_ns: event.opened_ns };
         let observation = match event.kind {
-            kind::OPEN => self.opened(id, event)?,
-            kind::CONNECT | kind::ACCEPT if !self.states_speak => self.opened(id, event)?,
+            kind::OPEN => self.opened(event)?,
+            kind::CONNECT | kind::ACCEPT if !self.states_speak => self.opened(event)?,
             kind::CONNECT | kind::ACCEPT => match owner(event) {
                 Some(owner) => Observation::Owned { id, owner },
                 None => return Ok(None),
             },
-            kind::CLOSE if event.opened_ns == 0 => Observation::ClosedOlder(self.flow(event)),
+            kind::CLOSE if event.opened_ns == 0 => {
+                let alike = role(event.role).ok();
+                Observation::ClosedUnnamed { flow: self.flow(event), alike }
+            }
             kind::CLOSE => Observation::Closed(id),
             kind::FAIL => {
-                Observation::Failed { flow: self.flow(event), reason: reason(event.error) }
+                let (flow, reason) = (self.flow(event), reason(event.error));
+                let was_sent = event.role == role::OUTBOUND;
+                Observation::Failed { flow, reason, was_sent, count: 1 }
             }
             _ => return Err(Malformed),
         };
         Ok(Some(observation))
     }
 
-    fn opened(&self, id: ConnId, event: &FlowEvent) -> Result<Observation, Malformed> {
-        let role = match event.role {
-            role::OUTBOUND => Role::Outbound,
-            role::INBOUND => Role::Inbound,
-            _ => return Err(Malformed),
-        };
-        let flow = self.flow(event);
+    /// What `count` events tell of which no more is left than what they had in common.
+    ///
+    /// # Errors
+    /// Where they mean nothing.
+    pub fn observe_alike(&self, like: &Like, count: u64) -> Result<Option<Observation>, Malformed> {
+        let Like { netns, local, peer, error, kind, role, .. } = *like;
+        let error = error.into();
+        let event = FlowEvent { netns, local, peer, error, kind, role, ..FlowEvent::default() };
+        Ok(match self.observe(&event)? {
+            Some(Observation::Opened { flow, role, .. }) => {
+                Some(Observation::OpenedAlike { flow, role, count })
+            }
+            Some(Observation::Failed { flow, reason, was_sent, .. }) => {
+                Some(Observation::Failed { flow, reason, was_sent, count })
+            }
+            _ => None,
+        })
+    }
+
+    fn opened(&self, event: &FlowEvent) -> Result<Observation, Malformed> {
+        let id = ConnId { sock: event.sock, opened_ns: event.opened_ns };
         Ok(Observation::Opened {
-            id,
-            flow,
-            role,
+            id: (event.opened_ns != 0).then_some(id),
+            flow: self.flow(event),
+            role: role(event.role)?,
             at_ns: event.at_ns,
             owner: owner(event),
             may_be_known: event.kind == kind::ACCEPT,
@@ -136,6 +179,14 @@ pub const KINDS: [(u8, &str); 5] = [
     (kind::FAIL, "fail"),
     (kind::OPEN, "open"),
 ];
+
+fn role(role: u8) -> Result<Role, Malformed> {
+    match role {
+        role::OUTBOUND => Ok(Role::Outbound),
+        role::INBOUND => Ok(Role::Inbound),
+        _ => Err(Malformed),
+    }
+}
 
 fn owner(event: &FlowEvent) -> Option<Owner> {
     let owner = Owner { pid: event.tgid, cgroup: event.cgroup, comm: event.comm };
@@ -188,7 +239,8 @@ mod tests {
         let mut event = event(kind::CLOSE, role::UNKNOWN);
         assert!(matches!(READING.observe(&event), Ok(Some(Observation::Closed(_)))));
         event.opened_ns = 0;
-        assert!(matches!(READING.observe(&event), Ok(Some(Observation::ClosedOlder(_)))));
+        let older = READING.observe(&event);
+        assert!(matches!(older, Ok(Some(Observation::ClosedUnnamed { alike: None, .. }))));
     }
 
     #[test]
@@ -216,5 +268,22 @@ mod tests {
             panic!("no opening");
         };
         assert_eq!(owner.to_string(), format!("{}[42]", "\u{fffd}".repeat(16)));
+    }
+
+    #[test]
+    fn of_events_without_details_openings_and_failures_count() {
+        let like = |kind| Like { kind, role: role::INBOUND, netns: 5, ..Like::default() };
+        let opened = READING.observe_alike(&like(kind::OPEN), 7);
+        let Ok(Some(Observation::OpenedAlike { role: Role::Inbound, count: 7, flow })) = opened
+        else {
+            panic!("{opened:?}");
+        };
+        assert_eq!((flow.netns, flow.local_port, flow.peer_port), (NetnsId(5), 0, 0));
+        let failed = READING.observe_alike(&like(kind::FAIL), 3);
+        assert!(matches!(failed, Ok(Some(Observation::Failed { count: 3, .. }))), "{failed:?}");
+        for kind in [kind::CLOSE, kind::ACCEPT, kind::CONNECT] {
+            assert_eq!(READING.observe_alike(&like(kind), 3), Ok(None), "{kind}");
+        }
+        assert_eq!(READING.observe_alike(&like(99), 3), Err(Malformed));
     }
 }

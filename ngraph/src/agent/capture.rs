@@ -10,14 +10,17 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use log::{Level, info, log, warn};
 use ngraph_common::event::{FlowEvent, hook};
+use procfs::process::Process;
 
 use super::selftest::{Expected, Loop, prove};
 use crate::{
+    audit::Opens,
     config::{Capture, Config, Scope},
+    flow::NetnsId,
     hooks::{HOOKS, HookSet},
-    kernel::{Plan, Tracer, offsets, offsets::Offsets, probe, sock_entries},
+    kernel::{self, Plan, Tracer, offsets, offsets::Offsets, probe},
     observe::Reading,
-    snapshot::namespaces,
+    snapshot::{namespaces, opens},
 };
 
 /// What the agent captures with.
@@ -32,6 +35,22 @@ pub struct Captured {
     pub backlog: Vec<FlowEvent>,
     /// Records of the agent's own connections, which count as records and nothing else.
     pub own: Vec<FlowEvent>,
+    /// Where the kernel's own counts stood meanwhile, of each namespace in scope.
+    pub opens: BTreeMap<NetnsId, Bracket>,
+}
+
+/// The kernel's counts of a namespace before the hooks were attached, and after.
+#[derive(Clone, Copy, Debug)]
+pub struct Bracket {
+    /// Before the first was.
+    pub before: Opens,
+    /// After the last was proven.
+    pub after: Opens,
+}
+
+/// Entries of the socket map.
+pub fn sock_entries(config: &Config) -> u32 {
+    config.max_connections.unwrap_or_else(kernel::sock_entries)
 }
 
 impl Captured {
@@ -43,6 +62,7 @@ impl Captured {
             reading,
             backlog: Vec::new(),
             own: Vec::new(),
+            opens: BTreeMap::new(),
         }
     }
 }
@@ -158,7 +178,7 @@ fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<At
         offsets: known.unwrap_or(Offsets::UNKNOWN),
         only_netns: (config.scope == Scope::Own).then_some(own.0.into()),
         ring_bytes: config.ring_bytes,
-        sock_entries: sock_entries(),
+        sock_entries: sock_entries(config),
     };
     let mut alias = None;
     if known.is_none() {
@@ -174,6 +194,7 @@ fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<At
         alias = Some((address, own));
     }
     let mut tracer = Tracer::load(&plan)?;
+    let before = opens(config)?;
     let (mut backlog, mut own_events) = (Vec::new(), Vec::new());
     let expected = expected(plan.only_netns.or(Some(own.0.into())))?;
     for hook in ORDER.into_iter().filter(|&hook| hooks.has(hook)) {
@@ -187,8 +208,35 @@ fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<At
     }
     let reading = Reading { states_speak: hooks.states_speak(), alias };
     let tracer = Some(tracer);
-    let captured = Captured { tracer, hooks, reading, backlog, own: own_events };
+    let opens = brackets(&before, &opens(config)?);
+    let captured = Captured { tracer, hooks, reading, backlog, own: own_events, opens };
     Ok(Attempt::Proven(Box::new(captured)))
+}
+
+/// The kernel's own counts of each namespace in scope, as far as they can be read.
+fn opens(config: &Config) -> Result<BTreeMap<NetnsId, Opens>> {
+    let root = &config.procfs;
+    let witnesses = match config.scope {
+        Scope::Own => namespaces::own(root)?,
+        Scope::All => namespaces::all(root, &mut Vec::new())?,
+    };
+    let read = |(netns, processes): (_, Vec<Process>)| {
+        let mut ids = processes.iter().map(|process| process.pid().to_string());
+        ids.find_map(|id| opens::read(root, &id, netns).ok()).map(|opens| (netns, opens))
+    };
+    Ok(witnesses.into_iter().filter_map(read).collect())
+}
+
+/// A namespace that came meanwhile had none before.
+fn brackets(
+    before: &BTreeMap<NetnsId, Opens>,
+    after: &BTreeMap<NetnsId, Opens>,
+) -> BTreeMap<NetnsId, Bracket> {
+    let bracket = |(&netns, &after): (&NetnsId, &Opens)| {
+        let before = before.get(&netns).copied().unwrap_or_default();
+        (netns, Bracket { before, after })
+    };
+    after.iter().map(bracket).collect()
 }
 
 /// Where the fields that move are; `None`, and a warning of what that costs, where there is

@@ -3,15 +3,17 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use ngraph_common::{count, limits};
 
-use super::{Agent, meter, state::State};
+use super::{Agent, LIVE_PER_SOCKET, capture, meter, state::State};
 use crate::{
     clock,
-    config::Format,
+    config::{Config, Format},
     export,
-    flow::Role,
+    flow::{NetnsId, Role},
     graph::{PerRole, View},
-    health::Health,
+    health::{Capacity, Health, HookCounts},
+    snapshot::opens,
 };
 
 impl Agent {
@@ -25,6 +27,7 @@ impl Agent {
     pub(super) fn file(&mut self) -> Result<()> {
         let start = Instant::now();
         self.drain();
+        self.audit();
         let view = self.view();
         let health = self.health();
         let text = match self.config.format {
@@ -38,15 +41,33 @@ impl Agent {
         Ok(())
     }
 
+    /// Reads the kernel's own counts, of the namespaces that the last snapshot saw.
+    fn audit(&mut self) {
+        let root = &self.config.procfs;
+        let read = |(&netns, process): (&NetnsId, &String)| {
+            // A process that has ended leaves it to the next snapshot to find another.
+            opens::read(root, process, netns).ok().map(|opens| (netns, opens))
+        };
+        let opens: Vec<_> = self.processes.iter().filter_map(read).collect();
+        let counts = self.read_counts();
+        let is_at_rest = counts.in_flight() == 0 && counts.told() == self.state.received();
+        for (netns, opens) in opens {
+            self.state.audit.read(netns, opens, is_at_rest);
+        }
+    }
+
     pub(super) fn health(&self) -> Health {
         let hooks = self.read_counts();
         let unseen = hooks.unseen(self.captured.hooks.flags());
         let tracer = self.captured.tracer.as_ref();
-        let State { graph, events, malformed, repairs, .. } = &self.state;
+        let State { graph, events, overflowed, audit, malformed, repairs, .. } = &self.state;
         Health {
             attached: self.captured.hooks.flags(),
             hooks,
             events: *events,
+            overflowed: *overflowed,
+            audit: audit.lines(),
+            capacities: self.capacities(&hooks),
             malformed: *malformed,
             unseen,
             repaired_opens: repairs.opened,
@@ -62,5 +83,25 @@ impl Agent {
             written_at: clock::unix_seconds(),
             kernel: self.kernel.clone(),
         }
+    }
+
+    /// Everything that takes memory as traffic wants it, and its bound.
+    fn capacities(&self, hooks: &HookCounts) -> Vec<Capacity> {
+        let Config { max_edges, ring_bytes, .. } = self.config;
+        let sockets = capture::sock_entries(&self.config);
+        let graph = &self.state.graph;
+        let folded = Role::ALL.into_iter().map(|role| graph.folded(role)).sum();
+        let unnamed = hooks.sum(count::UNNAMED) + hooks.sum(count::MAP_FULL);
+        let names = self.names.stats();
+        [
+            ("edges", max_edges as u64, folded),
+            ("live", u64::from(sockets) * LIVE_PER_SOCKET, self.state.turned_away()),
+            ("names", names.most as u64, names.crowded),
+            ("overflow", limits::OVERFLOW_ENTRIES.into(), hooks.sum(count::RING_FULL)),
+            ("ring_bytes", ring_bytes.into(), hooks.sum(count::OVERFLOWED)),
+            ("sockets", sockets.into(), unnamed),
+        ]
+        .map(|(of, most, reached)| Capacity { of, most, reached })
+        .into()
     }
 }

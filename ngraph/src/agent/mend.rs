@@ -58,6 +58,7 @@ impl Agent {
         // What was lost while it was made is for the next one to mend.
         self.mended = self.lost_before;
         self.snapshot_took = snapshot.took;
+        self.processes.clone_from(&snapshot.processes);
         let now = clock::since_boot();
         let repairs = self.state.reconcile(snapshot, sight, now);
         self.ask_names(now);

@@ -9,6 +9,7 @@ mod sink;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     io::{self, ErrorKind},
     time::{Duration, Instant},
 };
@@ -23,6 +24,7 @@ use tokio::{
 use crate::{
     clock,
     config::Config,
+    flow::NetnsId,
     graph::Limits,
     health::HookCounts,
     kernel::{Tracer, probe},
@@ -37,6 +39,10 @@ use state::State;
 /// How often the ring buffer is drained under load, and how seldom where nothing happens.
 const DRAIN: Duration = Duration::from_millis(20);
 const DRAIN_IDLE: Duration = Duration::from_millis(160);
+
+/// Connections that the live set has room for, to each one of the socket map: it holds those
+/// that are older than the hooks, too.
+const LIVE_PER_SOCKET: u64 = 2;
 
 /// How long the first file waits for the names of what is there at the start, and how long
 /// an edge is held back for its peer's.
@@ -76,6 +82,8 @@ struct Agent {
     names: Names,
     sink: Sink,
     kernel: String,
+    /// A process of each namespace, through which to read the kernel's counts.
+    processes: BTreeMap<NetnsId, String>,
     /// What snapshots couldn't read, told once per change.
     problems: Vec<String>,
     /// Lost events that a snapshot has mended since.
@@ -95,11 +103,13 @@ impl Agent {
         meter::give_back_memory();
         let limits =
             Limits { max_edges: config.max_edges, edge_ttl: config.edge_ttl, name_wait: NAME_WAIT };
-        let mut state = State::new(limits, config.peers.clone(), captured.reading);
+        let live_room = u64::from(capture::sock_entries(&config)) * LIVE_PER_SOCKET;
+        let mut state =
+            State::new(limits, live_room as usize, config.peers.clone(), captured.reading);
         // From here on ends are remembered, so that the first snapshot brings none back.
         state.begin_snapshot();
         let now = clock::since_boot();
-        captured.own.drain(..).for_each(|event| state.count(&event));
+        state.begin_audit(&captured.own, &captured.opens);
         captured.backlog.drain(..).for_each(|event| state.record(&event, now));
         Ok(Self {
             names: resolver(&config),
@@ -112,6 +122,7 @@ impl Agent {
             write_took: Duration::ZERO,
             config,
             captured,
+            processes: BTreeMap::new(),
             state,
             sink,
         })
@@ -203,6 +214,10 @@ impl Agent {
             Some(event) => state.record(event, now),
             None => state.malformed += 1,
         });
+        let overflow = tracer.drain_overflow(|like, count| state.record_alike(like, count, now));
+        if let Err(err) = overflow {
+            self.tell_problems(vec![format!("{err:#}")]);
+        }
         self.ask_names(now);
         records
     }

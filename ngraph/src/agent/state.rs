@@ -1,17 +1,19 @@
 //! What the agent knows: the live set and the graph behind it, fed by records and
 //! snapshots. Pure: the time is an argument.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use log::{debug, log_enabled};
-use ngraph_common::event::FlowEvent;
+use ngraph_common::{event::FlowEvent, overflow::Like};
 
+use super::capture::Bracket;
 use crate::{
+    audit::Audit,
     config::PeerFilter,
-    flow::{Flow, Role},
+    flow::{Flow, NetnsId, Role},
     graph::{Graph, Limits},
     live::{Change, LiveSet, Repairs, Sight},
-    observe::{KINDS, Observation, Reading},
+    observe::{KINDS, Malformed, Observation, Reading},
     snapshot::Snapshot,
 };
 
@@ -24,22 +26,28 @@ pub struct State {
     reading: Reading,
     /// Records taken in, by [`KINDS`].
     pub events: [u64; KINDS.len()],
+    /// Records that found the ring buffer full and were counted instead.
+    pub overflowed: u64,
     /// Records that made no sense.
     pub malformed: u64,
+    /// The kernel's own counts beside what was captured.
+    pub audit: Audit,
     /// What snapshots repaired.
     pub repairs: Repairs,
 }
 
 impl State {
     /// Knows nothing yet.
-    pub fn new(limits: Limits, peers: PeerFilter, reading: Reading) -> Self {
+    pub fn new(limits: Limits, live: usize, peers: PeerFilter, reading: Reading) -> Self {
         Self {
             graph: Graph::new(limits),
-            live: LiveSet::default(),
+            live: LiveSet::new(live),
             peers,
             reading,
             events: [0; KINDS.len()],
+            overflowed: 0,
             malformed: 0,
+            audit: Audit::default(),
             repairs: Repairs::default(),
         }
     }
@@ -47,11 +55,27 @@ impl State {
     /// Takes in a record.
     pub fn record(&mut self, event: &FlowEvent, now: Duration) {
         self.count(event);
-        match self.reading.observe(event) {
+        self.observe(self.reading.observe(event), 1, now);
+    }
+
+    /// Takes in a number of records of which no more is left than what they had in common.
+    pub fn record_alike(&mut self, like: &Like, count: u64, now: Duration) {
+        self.overflowed += count;
+        self.observe(self.reading.observe_alike(like, count), count, now);
+    }
+
+    fn observe(
+        &mut self,
+        observation: Result<Option<Observation>, Malformed>,
+        records: u64,
+        now: Duration,
+    ) {
+        match observation {
             Ok(Some(observation)) => {
                 if log_enabled!(log::Level::Debug) {
                     tell(&observation);
                 }
+                self.audit.observe(&observation);
                 let Self { live, graph, peers, .. } = self;
                 live.apply(observation, |change| take(graph, peers, &change, now));
             }
@@ -60,16 +84,41 @@ impl State {
                 if self.malformed == 0 {
                     log::error!("drop {malformed}");
                 }
-                self.malformed += 1;
+                self.malformed += records;
             }
         }
     }
 
+    /// Takes in the agent's own records, which tell of no connection, and where the kernel's
+    /// counts stood when the hooks were attached.
+    pub fn begin_audit(&mut self, own: &[FlowEvent], opens: &BTreeMap<NetnsId, Bracket>) {
+        let mut captured = Audit::default();
+        for event in own {
+            self.count(event);
+            if let Ok(Some(observation)) = self.reading.observe(event) {
+                captured.observe(&observation);
+            }
+        }
+        for (&netns, Bracket { before, after }) in opens {
+            self.audit.begin(netns, *before, *after, captured.captured(netns));
+        }
+    }
+
+    /// Events taken in, with or without details.
+    pub fn received(&self) -> u64 {
+        self.events.iter().sum::<u64>() + self.overflowed
+    }
+
     /// Counts a record that tells nothing.
-    pub fn count(&mut self, event: &FlowEvent) {
+    fn count(&mut self, event: &FlowEvent) {
         if let Some(at) = KINDS.iter().position(|&(kind, _)| kind == event.kind) {
             self.events[at] += 1;
         }
+    }
+
+    /// Connections that found no room in the live set.
+    pub fn turned_away(&self) -> u64 {
+        self.live.turned_away()
     }
 
     /// A snapshot is about to begin.
@@ -79,8 +128,14 @@ impl State {
 
     /// Takes in a snapshot, after every record of its time.
     pub fn reconcile(&mut self, snapshot: &Snapshot, sight: Sight, now: Duration) -> Repairs {
-        let Self { live, graph, peers, .. } = self;
-        let repairs = live.reconcile(snapshot, sight, |change| take(graph, peers, &change, now));
+        let Self { live, graph, peers, audit, .. } = self;
+        let repairs = live.reconcile(snapshot, sight, |change| {
+            if let Change::Opened { flow, role, is_new: true } = &change {
+                audit.found(flow.netns, *role);
+            }
+            take(graph, peers, &change, now);
+        });
+        audit.listed(|netns| snapshot.namespaces.contains(&netns));
         self.repairs.opened += repairs.opened;
         self.repairs.closed += repairs.closed;
         repairs
@@ -95,11 +150,18 @@ impl State {
 
 /// The live set holds every connection, the graph those with peers that are wanted.
 fn take(graph: &mut Graph, peers: &PeerFilter, change: &Change, now: Duration) {
-    let (Change::Opened { flow, .. } | Change::Closed { flow, .. } | Change::Failed { flow, .. }) =
-        change;
+    let (Change::Opened { flow, .. }
+    | Change::OpenedAlike { flow, .. }
+    | Change::Found { flow, .. }
+    | Change::Closed { flow, .. }
+    | Change::Failed { flow, .. }) = change;
     if peers.is_wanted(flow.peer.ip()) {
         graph.apply(change, now);
     }
+}
+
+fn part(role: Role) -> &'static str {
+    if role == Role::Inbound { "inbound" } else { "outbound" }
 }
 
 fn tell(observation: &Observation) {
@@ -109,7 +171,7 @@ fn tell(observation: &Observation) {
     };
     match observation {
         Observation::Opened { flow, role, owner, .. } => {
-            let part = if *role == Role::Inbound { "inbound" } else { "outbound" };
+            let part = part(*role);
             let owner = owner.map(|owner| format!(", {owner}")).unwrap_or_default();
             debug!("opened {part}: {}{owner}", ends(flow));
         }
@@ -117,9 +179,12 @@ fn tell(observation: &Observation) {
             debug!("owner of {:x}: {owner}", id.sock);
         }
         Observation::Closed(id) => debug!("closed {:x}", id.sock),
-        Observation::ClosedOlder(flow) => debug!("closed, older than the hooks: {}", ends(flow)),
-        Observation::Failed { flow, reason } => {
-            debug!("failed, {}: {}", reason.label(), ends(flow));
+        Observation::ClosedUnnamed { flow, .. } => debug!("closed: {}", ends(flow)),
+        Observation::OpenedAlike { flow, role, count } => {
+            debug!("opened {count} {}: {}", part(*role), ends(flow));
+        }
+        Observation::Failed { flow, reason, count, .. } => {
+            debug!("failed {count}, {}: {}", reason.label(), ends(flow));
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Config {
     pub resolve: bool,
     /// Edges per direction before the smallest are folded into one.
     pub max_edges: usize,
+    /// Connections that are followed at one time; none: by the machine's memory.
+    pub max_connections: Option<u32>,
     /// How long an edge without a connection stays.
     pub edge_ttl: Duration,
     /// Size of the ring buffer, a power of two.
@@ -110,6 +112,7 @@ impl TryFrom<&Cli> for Config {
             peers: PeerFilter::new(&cli.include, &cli.exclude),
             resolve: !cli.no_resolve,
             max_edges: cli.max_edges,
+            max_connections: cli.max_connections,
             edge_ttl: cli.edge_ttl,
             ring_bytes: cli.ring_bytes,
             procfs: cli.procfs.clone(),
@@ -164,6 +167,7 @@ mod tests {
             peers: PeerFilter::default(),
             resolve: true,
             max_edges: 10_000,
+            max_connections: None,
             edge_ttl: Duration::from_secs(3_600),
             ring_bytes: ngraph_common::limits::RING_BYTES,
             procfs: "/proc".into(),
@@ -179,7 +183,7 @@ mod tests {
         let config = resolve(
             "--interval 1m30s --output - --all --capture procfs --snapshot-interval 5 \
              --exclude 10.0.0.0/8,::1 --exclude 192.0.2.1 --include 0.0.0.0/0 --no-resolve \
-             --max-edges 7 --edge-ttl 2d --ring-bytes 8192 --procfs /host/proc --once \
+             --max-edges 7 --max-connections 8 --edge-ttl 2d --ring-bytes 8192 --procfs /host/proc --once \
              --format json --keep",
         )
         .unwrap();
@@ -198,6 +202,7 @@ mod tests {
             ),
             resolve: false,
             max_edges: 7,
+            max_connections: Some(8),
             edge_ttl: Duration::from_secs(172_800),
             ring_bytes: 8_192,
             procfs: "/host/proc".into(),

@@ -74,6 +74,14 @@ pub(crate) fn max_edges(text: &str) -> Result<usize, String> {
     number_within(text, 1..=1_000_000)
 }
 
+/// `--max-connections`: none is `auto`.
+pub(crate) fn max_connections(text: &str) -> Result<Option<u32>, String> {
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    number_within(text, 1..=10_000_000).map(Some)
+}
+
 /// `--ring-bytes`: what the kernel takes as the size of a ring buffer.
 pub(crate) fn ring_bytes(text: &str) -> Result<u32, String> {
     match number_within(text, PAGE..=RING_BYTES_MAX)? {
@@ -205,6 +213,15 @@ mod tests {
         }
         let uneven = Err("not a power of two (the nearest are 4096 and 8192)".to_owned());
         assert_eq!(ring_bytes("5000"), uneven);
+    }
+
+    #[test]
+    fn connections_are_one_to_ten_million_or_by_memory() {
+        assert_eq!(max_connections("auto"), Ok(None));
+        assert_eq!(max_connections("10000000"), Ok(Some(10_000_000)));
+        for text in ["0", "10000001", "-1", "many", ""] {
+            assert!(max_connections(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

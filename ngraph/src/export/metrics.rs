@@ -6,6 +6,7 @@ use ngraph_common::{count, event::hook};
 
 use super::text::{Kind, Text};
 use crate::{
+    audit::Line,
     flow::{Reason, Role},
     graph::{EdgeRow, Peer, View},
     health::Health,
@@ -23,6 +24,8 @@ pub fn prometheus(view: &View, health: &Health) -> String {
     let mut text = Text::default();
     edges(&mut text, view);
     hooks(&mut text, health);
+    audit(&mut text, health);
+    capacities(&mut text, health);
     upkeep(&mut text, health);
     itself(&mut text, health);
     text.finish()
@@ -129,6 +132,7 @@ fn hooks(text: &mut Text, health: &Health) {
         for (column, outcome) in [
             (count::FILTERED, "filtered"),
             (count::MAP_FULL, "map_full"),
+            (count::OVERFLOWED, "overflowed"),
             (count::RING_FULL, "ring_full"),
             (count::SUBMITTED, "submitted"),
         ] {
@@ -139,7 +143,7 @@ fn hooks(text: &mut Text, health: &Health) {
     text.family(
         "ngraph_hook_rescued_total",
         Kind::Counter,
-        "Runs that the kernel kept from the first of two witnesses and the second took.",
+        "Events that the kernel kept from the first of two witnesses and the second told.",
     )
     .sample(&[("hook", &set_state)], health.hooks.sum(count::RESCUED));
     let help = "Runs that the kernel kept from the hooks, of any namespace: a snapshot follows.";
@@ -149,6 +153,8 @@ fn hooks(text: &mut Text, health: &Health) {
     for ((_, kind), events) in KINDS.iter().zip(health.events) {
         family.sample(&[("kind", kind)], events);
     }
+    let help = "Events that found the ring buffer full and were counted by edge instead.";
+    text.single("ngraph_events_overflowed_total", Kind::Counter, help, health.overflowed);
     let mut family = text.family(
         "ngraph_events_lost_total",
         Kind::Counter,
@@ -160,6 +166,42 @@ fn hooks(text: &mut Text, health: &Health) {
         ("ring_full", health.hooks.sum(count::RING_FULL)),
     ] {
         family.sample(&[("reason", &reason)], lost);
+    }
+}
+
+fn audit(text: &mut Text, health: &Health) {
+    let help = "Connections opened by the kernel's own count (PassiveOpens, ActiveOpens).";
+    audited(text, "ngraph_kernel_opens_total", help, &health.audit, |line| line.kernel);
+    let help = "The same as captured: outbound ones with attempts that failed.";
+    audited(text, "ngraph_captured_opens_total", help, &health.audit, |line| line.captured);
+    let help = "Outbound attempts on their way: the kernel counts them, capture not yet.";
+    text.single("ngraph_opens_in_flight", Kind::Gauge, help, health.hooks.in_flight());
+}
+
+fn audited(
+    text: &mut Text,
+    name: &'static str,
+    help: &'static str,
+    lines: &[Line],
+    value: fn(&Line) -> u64,
+) {
+    let mut family = text.family(name, Kind::Counter, help);
+    for line in lines {
+        let (direction, netns) = (line.role.direction(), line.netns.0);
+        family.sample(&[("direction", &direction), ("netns", &netns)], value(line));
+    }
+}
+
+fn capacities(text: &mut Text, health: &Health) {
+    let help = "How much of something there may be at a time.";
+    let mut family = text.family("ngraph_capacity", Kind::Gauge, help);
+    for capacity in &health.capacities {
+        family.sample(&[("of", &capacity.of)], capacity.most);
+    }
+    let help = "How often more was wanted than there may be.";
+    let mut family = text.family("ngraph_capacity_reached_total", Kind::Counter, help);
+    for capacity in &health.capacities {
+        family.sample(&[("of", &capacity.of)], capacity.reached);
     }
 }
 

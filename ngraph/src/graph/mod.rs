@@ -14,7 +14,7 @@ pub use view::{EdgeRow, Peer, View};
 
 pub use crate::names::Answer;
 use crate::{
-    flow::{Address, Reason, Role},
+    flow::{Address, Role},
     live::Change,
 };
 use edge::{Edge, Tally};
@@ -69,7 +69,8 @@ impl<T> PerRole<T> {
         }
     }
 
-    fn of_mut(&mut self, role: Role) -> &mut T {
+    /// That of `role`, to be changed.
+    pub fn of_mut(&mut self, role: Role) -> &mut T {
         match role {
             Role::Inbound => &mut self.inbound,
             Role::Outbound => &mut self.outbound,
@@ -106,8 +107,25 @@ impl Graph {
                     tally.brief += u64::from(*is_brief);
                 });
             }
-            Change::Failed { flow, reason } => {
-                self.fail(EdgeKey::new(Role::Outbound, flow), *reason, now)
+            Change::OpenedAlike { flow, role, count } => {
+                self.tally(EdgeKey::new(*role, flow), now, |tally| {
+                    tally.brief += count;
+                    tally.opened += count;
+                    tally.is_connection = true;
+                });
+            }
+            Change::Found { flow, role } => {
+                let key = EdgeKey::new(*role, flow);
+                let was_brief = self.edges.get(&key).is_some_and(|edge| edge.tally.brief > 0);
+                self.tally(key, now, |tally| {
+                    tally.open += 1;
+                    tally.brief = tally.brief.saturating_sub(u64::from(was_brief));
+                    tally.is_connection = true;
+                });
+            }
+            Change::Failed { flow, reason, count } => {
+                let key = EdgeKey::new(Role::Outbound, flow);
+                self.tally(key, now, |tally| tally.failed[*reason as usize] += count);
             }
         }
     }
@@ -131,8 +149,8 @@ impl Graph {
     pub fn file_written(&mut self) {
         #[expect(clippy::iter_over_hash_type, reason = "every edge is treated alike")]
         for edge in self.edges.values_mut() {
-            // One without a name wasn't in the file.
-            if edge.name.is_some() {
+            // One without a name wasn't in the file, unless in `other`.
+            if edge.name.is_some() || edge.is_folded {
                 edge.tally.brief = 0;
             }
         }
@@ -149,10 +167,6 @@ impl Graph {
     /// Edges of one direction folded since the start.
     pub fn folded(&self, role: Role) -> u64 {
         *self.folded.of(role)
-    }
-
-    fn fail(&mut self, key: EdgeKey, reason: Reason, now: Duration) {
-        self.tally(key, now, |tally| tally.failed[reason as usize] += 1);
     }
 
     /// Counts on an edge, made if need be. A folded edge keeps its own count of open

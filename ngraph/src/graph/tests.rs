@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::*;
-use crate::flow::{Flow, NetnsId};
+use crate::flow::{Flow, NetnsId, Reason};
 
 const LIMITS: Limits =
     Limits { max_edges: 100, edge_ttl: Duration::from_secs(60), name_wait: Duration::from_secs(5) };
@@ -74,7 +74,7 @@ fn a_connection_that_was_there_at_the_start_was_not_opened() {
 #[test]
 fn failures_alone_are_no_connection() {
     let mut graph = Graph::new(LIMITS);
-    let failed = Change::Failed { flow: flow("10.0.0.2"), reason: Reason::Refused };
+    let failed = Change::Failed { flow: flow("10.0.0.2"), reason: Reason::Refused, count: 1 };
     graph.apply(&failed, secs(1));
     let view = written(&mut graph, secs(1), nameless);
     assert_eq!(view.rows[0].opened, None);
@@ -158,4 +158,18 @@ fn an_edge_waits_no_longer_than_it_may() {
     assert_eq!(&*view.rows[0].name, "");
     let view = written(&mut graph, secs(7), |_| Answer::Known(Arc::from("late.example")));
     assert_eq!(&*view.rows[0].name, "", "one edge is one series");
+}
+
+#[test]
+fn connections_told_of_by_number_are_brief_until_one_is_found() {
+    let mut graph = Graph::new(LIMITS);
+    let (flow, role) = (flow("10.0.0.2"), Role::Outbound);
+    graph.apply(&Change::OpenedAlike { flow, role, count: 5 }, secs(1));
+    assert_eq!(sums(&graph.file(secs(1), nameless)), (5, 5));
+    graph.apply(&Change::Found { flow, role }, secs(1));
+    assert_eq!(sums(&written(&mut graph, secs(1), nameless)), (5, 5), "four brief, one open");
+    assert_eq!(sums(&written(&mut graph, secs(2), nameless)), (1, 5));
+    // One that is found after the file that told it as brief.
+    graph.apply(&Change::Found { flow, role }, secs(3));
+    assert_eq!(sums(&written(&mut graph, secs(3), nameless)), (2, 5));
 }

@@ -5,6 +5,7 @@ mod attach;
 mod btf;
 mod counters;
 pub mod offsets;
+mod overflow;
 pub mod probe;
 mod stats;
 
@@ -15,13 +16,14 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use log::{Log, debug};
-use ngraph_common::{event::FlowEvent, limits, names};
+use ngraph_common::{count, event::FlowEvent, limits, names, overflow::Like};
 use tokio::io::{Interest, unix::AsyncFd};
 use zerocopy::FromBytes as _;
 
 use crate::hooks::HookSet;
 use counters::Mapped;
 use offsets::Offsets;
+use overflow::Overflow;
 
 /// How the kernel side is loaded.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,7 @@ pub struct Tracer {
     ebpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
     counters: Mapped,
+    overflow: Overflow,
     logger: Option<EbpfLogger<&'static dyn Log>>,
 }
 
@@ -65,7 +68,9 @@ impl Tracer {
             .map_err(|err| err.into_parts().1)
             .context("wait for the ring buffer by epoll")?;
         let counters = Mapped::open(take(&mut ebpf, names::COUNTERS)?, processors)?;
-        Ok(Self { ebpf, ring, counters, logger })
+        let overflow =
+            Overflow::open(take(&mut ebpf, names::OVERFLOW)?, take(&mut ebpf, names::SHELF)?)?;
+        Ok(Self { ebpf, ring, counters, overflow, logger })
     }
 
     /// Waits until the kernel side says that the ring buffer is half full. It says nothing
@@ -91,6 +96,18 @@ impl Tracer {
             logger.flush();
         }
         records
+    }
+}
+
+impl Tracer {
+    /// Takes out what the kernel side counted of events that found the ring buffer full, by
+    /// what they had in common. After [`Tracer::drain`].
+    ///
+    /// # Errors
+    /// Where the map can't be read or written; what is in it stays for the next time.
+    pub fn drain_overflow(&mut self, take: impl FnMut(&Like, u64)) -> Result<()> {
+        let overflowed = self.counts().sum(count::OVERFLOWED);
+        self.overflow.drain(overflowed, take)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The live connection set: which connections are open. Fed by observations, mended by
 //! snapshots. Pure: no clock, no I/O, no errors.
 
+mod alike;
 mod reconcile;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
 
+use alike::Alike;
 pub use reconcile::{Repairs, Sight};
 
 use crate::{
@@ -35,20 +37,46 @@ pub enum Change {
         /// Whether it had opened since the file before.
         is_brief: bool,
     },
-    /// An outbound attempt failed.
+    /// Connections opened that the set doesn't hold: brief, unless they are found.
+    OpenedAlike {
+        /// Between whom.
+        flow: Flow,
+        /// The sockets' part in them.
+        role: Role,
+        /// How many.
+        count: u64,
+    },
+    /// One of the connections of [`Change::OpenedAlike`] is there.
+    Found {
+        /// Between whom.
+        flow: Flow,
+        /// The socket's part in it.
+        role: Role,
+    },
+    /// Outbound attempts failed.
     Failed {
         /// Between whom.
         flow: Flow,
         /// Why.
         reason: Reason,
+        /// How many.
+        count: u64,
     },
 }
 
 /// The connections that are open. Costs about 200 bytes a connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LiveSet {
     conns: HashMap<ConnId, Conn>,
     by_flow: HashMap<Flow, ConnId>,
+    /// How many connections it may hold.
+    room: usize,
+    /// Connections that found no room.
+    turned_away: u64,
+    /// Whether one that found no room may be open still.
+    is_partial: bool,
+    /// Connections that no event names.
+    alike: Alike,
     /// Number of the file that is being gathered.
     file: u32,
     /// Number of the last snapshot that was reconciled.
@@ -73,28 +101,58 @@ struct Conn {
 }
 
 impl LiveSet {
+    /// An empty set with room for so many connections.
+    pub fn new(room: usize) -> Self {
+        Self {
+            conns: HashMap::new(),
+            by_flow: HashMap::new(),
+            room,
+            turned_away: 0,
+            is_partial: false,
+            alike: Alike::default(),
+            file: 0,
+            snapshot: 0,
+            closed_since: None,
+            found: 0,
+        }
+    }
+
     /// Takes an observation in and tells `sink` what changed.
     pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
         match observation {
             Observation::Opened { id, flow, role, at_ns, may_be_known, .. } => {
+                let id = id.unwrap_or_else(|| self.serial());
                 let is_known = may_be_known && self.adopt(id, &flow);
                 if !is_known {
                     self.open(id, flow, role, at_ns, &mut sink);
                 }
             }
+            Observation::OpenedAlike { flow, role, count } => {
+                self.alike.opened(role, &flow, count);
+                sink(Change::OpenedAlike { flow, role, count });
+            }
             // An edge is between hosts, whoever owns its ends.
             Observation::Owned { .. } => {}
             Observation::Closed(id) => self.close(id, &mut sink),
-            Observation::ClosedOlder(flow) => {
-                // The hooks know their own connections by identity, so this can only be one
-                // that a snapshot found.
+            Observation::ClosedUnnamed { flow, alike } => {
+                // The hooks know the connections that they named by their identity.
                 match self.by_flow.get(&flow) {
                     Some(&id) if id.sock == 0 => self.close(id, &mut sink),
-                    _ => self.note_closed(flow),
+                    _ => {
+                        alike.into_iter().for_each(|role| self.alike.closed(role, &flow));
+                        self.note_closed(flow);
+                    }
                 }
             }
-            Observation::Failed { flow, reason } => sink(Change::Failed { flow, reason }),
+            Observation::Failed { flow, reason, count, .. } => {
+                sink(Change::Failed { flow, reason, count });
+            }
         }
+    }
+
+    /// Connections that found no room in the set: counted, and not followed.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// A file is written: what opens from here on belongs to the next.
@@ -141,15 +199,38 @@ impl LiveSet {
         if let Some(&before) = self.by_flow.get(&flow) {
             self.close(before, sink);
         }
-        self.insert(id, flow, role, at_ns, Some(self.file));
-        sink(Change::Opened { flow, role, is_new: true });
+        if self.insert(id, flow, role, at_ns, Some(self.file)) {
+            sink(Change::Opened { flow, role, is_new: true });
+        } else {
+            sink(Change::OpenedAlike { flow, role, count: 1 });
+        }
     }
 
-    fn insert(&mut self, id: ConnId, flow: Flow, role: Role, opened_ns: u64, file: Option<u32>) {
+    /// An identity for a connection that no hook named.
+    fn serial(&mut self) -> ConnId {
+        self.found += 1;
+        ConnId { sock: 0, opened_ns: self.found }
+    }
+
+    /// Holds a connection, if there is room.
+    fn insert(
+        &mut self,
+        id: ConnId,
+        flow: Flow,
+        role: Role,
+        opened_ns: u64,
+        file: Option<u32>,
+    ) -> bool {
+        if self.conns.len() >= self.room {
+            self.turned_away += 1;
+            self.is_partial = true;
+            return false;
+        }
         let snapshot = self.snapshot;
         let conn = Conn { flow, role, opened_ns, file, snapshot, absent: 0 };
         self.conns.insert(id, conn);
         self.by_flow.insert(flow, id);
+        true
     }
 
     fn close(&mut self, id: ConnId, sink: &mut impl FnMut(Change)) {

@@ -2,7 +2,7 @@
 
 use super::{Change, LiveSet};
 use crate::{
-    flow::NetnsId,
+    flow::{Flow, NetnsId, Role},
     observe::ConnId,
     snapshot::{RowState, Snapshot},
 };
@@ -35,6 +35,7 @@ impl LiveSet {
     /// A snapshot is about to begin: until it is reconciled, ends are remembered.
     pub fn begin_snapshot(&mut self) {
         self.closed_since = Some(Default::default());
+        self.alike.begin_snapshot();
     }
 
     /// Mends the set by `snapshot`, after every event of its time has been applied.
@@ -47,26 +48,48 @@ impl LiveSet {
         self.snapshot = self.snapshot.wrapping_add(1);
         let closed_since = self.closed_since.take().unwrap_or_default();
         let mut repairs = Repairs::default();
+        let was_partial = std::mem::take(&mut self.is_partial);
         for row in &snapshot.rows {
             if let Some(conn) = self.by_flow.get(&row.flow).and_then(|id| self.conns.get_mut(id)) {
                 conn.snapshot = self.snapshot;
                 conn.absent = 0;
             } else if row.state == RowState::Connection && !closed_since.contains(&row.flow) {
-                self.found += 1;
-                let id = ConnId { sock: 0, opened_ns: self.found };
                 let role = snapshot.listeners.role_of(&row.flow);
-                let file = (!sight.is_first).then_some(self.file);
-                let began_ns = snapshot.began.as_nanos() as u64;
-                self.insert(id, row.flow, role, began_ns, file);
-                sink(Change::Opened { flow: row.flow, role, is_new: !sight.is_first });
-                repairs.opened += u64::from(!sight.is_first);
+                let is_counted = sight.is_first || was_partial;
+                self.find(row.flow, role, snapshot, is_counted, &mut repairs, &mut sink);
             }
         }
+        self.alike.end_snapshot();
         for id in self.absent_from(snapshot, sight, &mut repairs) {
             self.close(id, &mut sink);
             repairs.closed += 1;
         }
         repairs
+    }
+
+    /// Takes in a connection that no event told of, or only by number.
+    fn find(
+        &mut self,
+        flow: Flow,
+        role: Role,
+        snapshot: &Snapshot,
+        is_counted: bool,
+        repairs: &mut Repairs,
+        sink: &mut impl FnMut(Change),
+    ) {
+        let id = self.serial();
+        let file = (!is_counted).then_some(self.file);
+        let is_alike = self.alike.find(role, &flow);
+        if !self.insert(id, flow, role, snapshot.began.as_nanos() as u64, file) {
+            // Of those without room, the ones that weren't counted yet can't be told.
+            return;
+        }
+        if is_alike {
+            sink(Change::Found { flow, role });
+        } else {
+            sink(Change::Opened { flow, role, is_new: !is_counted });
+            repairs.opened += u64::from(!is_counted);
+        }
     }
 
     /// Connections that this snapshot proves gone.

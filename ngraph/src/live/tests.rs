@@ -19,11 +19,15 @@ fn flow(local_port: u16) -> Flow {
 fn opened(sock: u64, local_port: u16) -> Observation {
     let id = ConnId { sock, opened_ns: sock * 10 };
     let (flow, role) = (flow(local_port), Role::Outbound);
-    Observation::Opened { id, flow, role, at_ns: 0, owner: None, may_be_known: false }
+    Observation::Opened { id: Some(id), flow, role, at_ns: 0, owner: None, may_be_known: false }
 }
 
 fn closed(sock: u64) -> Observation {
     Observation::Closed(ConnId { sock, opened_ns: sock * 10 })
+}
+
+fn closed_unnamed(local_port: u16, alike: Option<Role>) -> Observation {
+    Observation::ClosedUnnamed { flow: flow(local_port), alike }
 }
 
 fn snapshot(ports: &[u16]) -> Snapshot {
@@ -36,13 +40,22 @@ fn snapshot(ports: &[u16]) -> Snapshot {
     }
 }
 
-#[derive(Default)]
 struct Set {
     live: LiveSet,
     changes: Vec<Change>,
 }
 
+impl Default for Set {
+    fn default() -> Self {
+        Self::new(100)
+    }
+}
+
 impl Set {
+    fn new(room: usize) -> Self {
+        Self { live: LiveSet::new(room), changes: Vec::new() }
+    }
+
     fn apply(&mut self, observation: Observation) {
         self.live.apply(observation, |change| self.changes.push(change));
     }
@@ -53,6 +66,16 @@ impl Set {
 
     fn opens(&self) -> usize {
         self.changes.iter().filter(|change| matches!(change, Change::Opened { .. })).count()
+    }
+
+    /// Connections that count as opened.
+    fn counted(&self) -> u64 {
+        let count = |change: &Change| match change {
+            Change::Opened { is_new, .. } => u64::from(*is_new),
+            Change::OpenedAlike { count, .. } => *count,
+            _ => 0,
+        };
+        self.changes.iter().map(count).sum()
     }
 
     fn closes(&self) -> usize {
@@ -122,7 +145,7 @@ fn a_row_of_a_connection_that_closed_meanwhile_is_out_of_date() {
     set.apply(opened(1, 1000));
     set.live.begin_snapshot();
     set.apply(closed(1));
-    set.apply(Observation::ClosedOlder(flow(2000)));
+    set.apply(closed_unnamed(2000, None));
     assert_eq!(set.reconcile(&snapshot(&[1000, 2000]), SIGHT), Repairs::default());
     assert!(set.live.is_empty());
 }
@@ -131,7 +154,7 @@ fn a_row_of_a_connection_that_closed_meanwhile_is_out_of_date() {
 fn a_connection_older_than_the_hooks_ends_by_its_flow() {
     let mut set = Set::default();
     set.reconcile(&snapshot(&[1000]), Sight { is_first: true, ..SIGHT });
-    set.apply(Observation::ClosedOlder(flow(1000)));
+    set.apply(closed_unnamed(1000, None));
     assert_eq!((set.closes(), set.live.len()), (1, 0));
 }
 
@@ -220,4 +243,84 @@ fn a_connection_is_brief_only_within_one_file() {
         })
         .collect();
     assert_eq!(brief, [true, false]);
+}
+
+fn alike(count: u64) -> Observation {
+    let flow = Flow { local_port: 0, peer_port: 0, ..flow(0) };
+    Observation::OpenedAlike { flow, role: Role::Outbound, count }
+}
+
+#[test]
+fn connections_told_of_by_number_are_found_and_not_counted_again() {
+    let mut set = Set::default();
+    set.apply(alike(3));
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[1, 2]), SIGHT), Repairs::default());
+    assert_eq!((set.live.len(), set.counted()), (2, 3));
+    // The third is over, so what turns up from now on was missed.
+    set.live.begin_snapshot();
+    let repairs = set.reconcile(&snapshot(&[1, 2, 3]), SIGHT);
+    assert_eq!((repairs.opened, set.counted()), (1, 4));
+}
+
+#[test]
+fn of_those_told_of_by_number_the_ones_that_closed_are_not_found() {
+    let mut set = Set::default();
+    // The order in which the two are taken in is no order of events.
+    set.apply(closed_unnamed(9, Some(Role::Outbound)));
+    set.apply(alike(2));
+    set.live.begin_snapshot();
+    let repairs = set.reconcile(&snapshot(&[1, 2]), SIGHT);
+    assert_eq!((repairs.opened, set.live.len()), (1, 2), "one of the two was missed");
+}
+
+#[test]
+fn one_that_was_told_of_by_number_and_found_is_closed_by_its_flow() {
+    let mut set = Set::default();
+    set.apply(alike(1));
+    set.live.begin_snapshot();
+    set.reconcile(&snapshot(&[1]), SIGHT);
+    set.apply(closed_unnamed(1, Some(Role::Outbound)));
+    assert_eq!((set.live.len(), set.closes()), (0, 1));
+}
+
+#[test]
+fn a_number_told_while_a_snapshot_is_made_holds_until_the_next() {
+    let mut set = Set::default();
+    set.live.begin_snapshot();
+    set.apply(alike(1));
+    assert_eq!(set.reconcile(&snapshot(&[]), SIGHT), Repairs::default());
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[1]), SIGHT), Repairs::default());
+    assert_eq!((set.live.len(), set.counted()), (1, 1));
+}
+
+#[test]
+fn a_connection_without_an_identity_is_closed_by_its_flow() {
+    let mut set = Set::default();
+    let Observation::Opened { flow, role, at_ns, owner, may_be_known, .. } = opened(1, 1000) else {
+        unreachable!();
+    };
+    set.apply(Observation::Opened { id: None, flow, role, at_ns, owner, may_be_known });
+    assert_eq!(set.live.len(), 1);
+    set.apply(closed_unnamed(1000, None));
+    assert_eq!((set.live.len(), set.counted(), set.closes()), (0, 1, 1));
+}
+
+#[test]
+fn a_full_set_counts_every_connection_once_and_holds_no_more_than_it_may() {
+    let mut set = Set::new(2);
+    (1..=5).for_each(|sock| set.apply(opened(sock, sock as u16)));
+    assert_eq!((set.live.len(), set.counted(), set.live.turned_away()), (2, 5, 3));
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[1, 2, 3, 4, 5]), SIGHT), Repairs::default());
+    assert_eq!((set.live.len(), set.counted()), (2, 5));
+    // Room again: those that had none are found, and not as new.
+    (1..=2).for_each(|sock| set.apply(closed(sock)));
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[4, 5]), SIGHT), Repairs::default());
+    assert_eq!((set.live.len(), set.counted()), (2, 5));
+    set.live.begin_snapshot();
+    (4..=5).for_each(|port| set.apply(closed_unnamed(port, None)));
+    assert_eq!(set.reconcile(&snapshot(&[6]), SIGHT).opened, 1, "this one was missed");
 }

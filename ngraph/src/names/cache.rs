@@ -15,6 +15,7 @@ pub(super) struct Cache {
     /// The entries without a running lookup, by the end of their time.
     ends: BTreeSet<(Duration, IpAddr)>,
     max_entries: usize,
+    crowded: u64,
     known_for: Duration,
     failed_for: Duration,
 }
@@ -51,6 +52,7 @@ impl Cache {
             entries: BTreeMap::new(),
             ends: BTreeSet::new(),
             max_entries: limits.entries,
+            crowded: 0,
             known_for: limits.known_for,
             failed_for: limits.failed_for,
         }
@@ -73,8 +75,11 @@ impl Cache {
             self.ends.remove(&(entry.until, peer));
             return true;
         }
-        if self.entries.len() >= self.max_entries && !self.evict() {
-            return false;
+        if self.entries.len() >= self.max_entries {
+            self.crowded += 1;
+            if !self.evict() {
+                return false;
+            }
         }
         let entry = Entry { name: None, until: Duration::ZERO, is_pending: true };
         self.entries.insert(peer, entry);
@@ -101,6 +106,16 @@ impl Cache {
     /// Counts the addresses with an entry.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many addresses there may be.
+    pub(super) fn most(&self) -> usize {
+        self.max_entries
+    }
+
+    /// How often an address had to make way for another, or found no room.
+    pub(super) fn crowded(&self) -> u64 {
+        self.crowded
     }
 
     /// Counts the running and the waiting lookups.

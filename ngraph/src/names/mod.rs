@@ -66,6 +66,10 @@ pub struct Stats {
     pub cached: usize,
     /// Lookups running or waiting.
     pub pending: usize,
+    /// Addresses that may be remembered at a time.
+    pub most: usize,
+    /// How often an address had to make way for another, or found no room.
+    pub crowded: u64,
 }
 
 impl Default for Limits {
@@ -151,6 +155,8 @@ impl Names {
             lookups_failed: self.unanswered,
             cached: self.cache.len(),
             pending: self.cache.pending(),
+            most: self.cache.most(),
+            crowded: self.cache.crowded(),
         }
     }
 

@@ -17,7 +17,7 @@ async fn off_gives_the_empty_name_and_asks_nobody() {
     let mut names = Names::off();
     assert_eq!(names.ask(peer(1), NOW), known(""));
     assert_eq!(names.collect(NOW), 0);
-    assert_eq!(names.stats(), Stats::default());
+    assert_eq!(names.stats(), Stats { most: Limits::default().entries, ..Stats::default() });
 }
 
 #[tokio::test(start_paused = true)]
@@ -35,7 +35,8 @@ async fn a_peer_is_looked_up_once_and_then_known() {
     assert_eq!(names.ask(peer(1), NOW), known("a.example"));
     assert_eq!(names.ask(mapped, NOW), known("a.example"));
     assert_eq!(fake.calls.load(Ordering::SeqCst), 1);
-    let stats = Stats { lookups_ok: 1, cached: 1, ..Stats::default() };
+    let most = Limits::default().entries;
+    let stats = Stats { lookups_ok: 1, cached: 1, most, ..Stats::default() };
     assert_eq!(names.stats(), stats);
 }
 
@@ -147,7 +148,11 @@ async fn remembered_addresses_never_pass_the_cap() {
         assert!(names.stats().cached <= 10);
         settle(&mut names).await;
     }
-    assert_eq!(names.stats(), Stats { lookups_ok: 50, cached: 10, ..Stats::default() });
+    let stats = names.stats();
+    assert_eq!(
+        stats,
+        Stats { lookups_ok: 50, cached: 10, most: 10, crowded: 40, ..Stats::default() }
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,11 @@
 //! What the kernel's tables show at one time: the second witness beside the events.
 
 pub mod namespaces;
+pub mod opens;
 pub mod procfs;
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub listeners: Listeners,
     /// Namespaces that were read whole.
     pub namespaces: BTreeSet<NetnsId>,
+    /// A process of each namespace, as the proc file system calls it.
+    pub processes: BTreeMap<NetnsId, String>,
     /// What couldn't be read, a sentence each.
     pub problems: Vec<String>,
 }

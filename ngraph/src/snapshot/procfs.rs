@@ -31,6 +31,9 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
         match read_through(&processes) {
             Ok(entries) => {
                 snapshot.namespaces.insert(netns);
+                if let Some(process) = processes.last() {
+                    snapshot.processes.insert(netns, process.pid().to_string());
+                }
                 for entry in entries {
                     add(&mut snapshot, netns, &entry);
                 }

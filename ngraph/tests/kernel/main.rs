@@ -3,6 +3,7 @@
 //! this one file is run in the guests of `cargo xtask vm`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod audit;
 mod counts;
 mod direction;
 mod loss;

@@ -58,3 +58,10 @@ fn set(what: libc::c_ulong, request: &libc::ifreq, tried: &str) {
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), what as _, request) };
     assert_eq!(result, 0, "{tried}: {}", io::Error::last_os_error());
 }
+
+/// The number of the calling thread's namespace, as metrics show it.
+pub fn number() -> String {
+    let link = std::fs::read_link("/proc/thread-self/ns/net").expect("the thread's namespace");
+    let link = link.to_string_lossy();
+    link.trim_start_matches("net:[").trim_end_matches(']').to_owned()
+}

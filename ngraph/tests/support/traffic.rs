@@ -104,3 +104,36 @@ fn bound_port(ip: &str) -> (OwnedFd, SocketAddr) {
 pub fn free_port(ip: &str) -> SocketAddr {
     bound_port(ip).1
 }
+
+/// Makes `count` connections as fast as two threads can, each closed by a reset.
+pub fn burst(count: usize) {
+    let half = |count: usize| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("the listener's address");
+        for _ in 0..count {
+            let client = TcpStream::connect(address).expect("connect");
+            let (server, _) = listener.accept().expect("accept");
+            reset(client);
+            drop(server);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| half(count / 2));
+        scope.spawn(|| half(count - count / 2));
+    });
+}
+
+/// An outbound attempt that stays one for as long as it is held: the listener's queue is
+/// full, so the kernel drops the SYN. The last of the three is the attempt.
+pub fn pending_attempt() -> (OwnedFd, TcpStream, OwnedFd) {
+    let (listener, address) = bound_port("127.0.0.1");
+    // A queue of none takes one.
+    net::listen(&listener, 0).expect("listen");
+    let queued = TcpStream::connect(address).expect("connect");
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let pending = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+        .expect("make a socket");
+    let result = net::connect(&pending, &address);
+    assert_eq!(result, Err(rustix::io::Errno::INPROGRESS));
+    (listener, queued, pending)
+}

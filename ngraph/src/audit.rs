@@ -1,0 +1,228 @@
+//! The audit: what the kernel itself counted beside what was captured, by namespace and
+//! direction. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    flow::{NetnsId, Role},
+    graph::PerRole,
+    observe::Observation,
+};
+
+/// The kernel's own counts of a namespace since it was made: `PassiveOpens` of inbound
+/// connections, `ActiveOpens` of outbound attempts. The latter rises with the SYN, so it
+/// counts attempts that fail, too.
+/// (`tcp_create_openreq_child`, `tcp_connect`)
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_minisocks.c>
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp_output.c>
+pub type Opens = PerRole<u64>;
+
+/// One line of the audit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The namespace.
+    pub netns: NetnsId,
+    /// The direction.
+    pub role: Role,
+    /// What the kernel counted since we looked.
+    pub kernel: u64,
+    /// What was captured.
+    pub captured: u64,
+}
+
+/// What was captured and what the kernel counted, a row a namespace.
+#[derive(Debug, Default)]
+pub struct Audit {
+    rows: BTreeMap<NetnsId, Row>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    captured: PerRole<u64>,
+    /// The kernel's count from which on we count; none: it has never been read.
+    since: Option<PerRole<Since>>,
+    /// The kernel's last count.
+    kernel: Opens,
+    /// Whether it has been there when namespaces were last listed.
+    is_old: bool,
+}
+
+/// Hooks and counts don't begin at one moment: what the count was when the first hook saw
+/// its first connection lies between two readings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Since {
+    least: u64,
+    most: u64,
+}
+
+impl Audit {
+    /// Counts what an observation tells was opened or tried since the hooks are attached.
+    pub fn observe(&mut self, observation: &Observation) {
+        if let Some((netns, role, count)) = opens(observation) {
+            *self.rows.entry(netns).or_default().captured.of_mut(role) += count;
+        }
+    }
+
+    /// Counts a connection that a snapshot found and no event told of.
+    pub fn found(&mut self, netns: NetnsId, role: Role) {
+        *self.rows.entry(netns).or_default().captured.of_mut(role) += 1;
+    }
+
+    /// The kernel's counts of a namespace before the hooks were attached, and after, of
+    /// which `own` connections were the agent's own.
+    pub fn begin(&mut self, netns: NetnsId, before: Opens, after: Opens, own: Opens) {
+        let since = |role| {
+            let least = before.of(role) + own.of(role);
+            Since { least, most: (*after.of(role)).max(least) }
+        };
+        let row = self.rows.entry(netns).or_default();
+        row.since = Some(PerRole::from_fn(since));
+        row.kernel = after;
+    }
+
+    /// The kernel's counts of a namespace now. `is_at_rest`: everything that was tried has
+    /// been captured, as far as the kernel side knows.
+    pub fn read(&mut self, netns: NetnsId, kernel: Opens, is_at_rest: bool) {
+        let row = self.rows.entry(netns).or_default();
+        row.kernel = kernel;
+        let captured = row.captured;
+        // A namespace that turns up later is counted from there.
+        let since = row.since.get_or_insert_with(|| {
+            PerRole::from_fn(|role| {
+                let start = kernel.of(role).saturating_sub(*captured.of(role));
+                Since { least: start, most: start }
+            })
+        });
+        if is_at_rest {
+            for role in Role::ALL {
+                let start = since.of(role).start(*kernel.of(role), *captured.of(role));
+                *since.of_mut(role) = Since { least: start, most: start };
+            }
+        }
+    }
+
+    /// What was captured of a namespace.
+    pub fn captured(&self, netns: NetnsId) -> Opens {
+        self.rows.get(&netns).map(|row| row.captured).unwrap_or_default()
+    }
+
+    /// Namespaces were listed: those that are gone leave.
+    pub fn listed(&mut self, is_there: impl Fn(NetnsId) -> bool) {
+        self.rows
+            .retain(|&netns, row| is_there(netns) || !std::mem::replace(&mut row.is_old, true));
+    }
+
+    /// The audit of every namespace whose counts could be read, in order.
+    pub fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for (&netns, row) in &self.rows {
+            let Some(since) = row.since else {
+                continue;
+            };
+            for role in Role::ALL {
+                let (kernel, captured) = (*row.kernel.of(role), *row.captured.of(role));
+                let start = since.of(role).start(kernel, captured);
+                let kernel = kernel.saturating_sub(start);
+                lines.push(Line { netns, role, kernel, captured });
+            }
+        }
+        lines
+    }
+}
+
+/// What an observation tells of what the kernel counts: where, which way, how many.
+fn opens(observation: &Observation) -> Option<(NetnsId, Role, u64)> {
+    match observation {
+        // One without an owner was tried before the hooks were attached.
+        Observation::Opened { id: Some(_), role: Role::Outbound, owner: None, .. } => None,
+        Observation::Opened { flow, role, .. } => Some((flow.netns, *role, 1)),
+        Observation::OpenedAlike { flow, role, count } => Some((flow.netns, *role, *count)),
+        Observation::Failed { flow, was_sent: true, count, .. } => {
+            Some((flow.netns, Role::Outbound, *count))
+        }
+        _ => None,
+    }
+}
+
+impl Since {
+    /// The start, within what is possible, from which on kernel and capture differ least.
+    fn start(self, kernel: u64, captured: u64) -> u64 {
+        kernel.saturating_sub(captured).clamp(self.least, self.most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Address, Flow};
+
+    const NETNS: NetnsId = NetnsId(1);
+
+    fn opens(inbound: u64, outbound: u64) -> Opens {
+        PerRole::from_fn(|role| if role == Role::Inbound { inbound } else { outbound })
+    }
+
+    fn alike(role: Role, count: u64) -> Observation {
+        let (local, peer) = (Address([0; 16]), Address([0; 16]));
+        let flow = Flow { netns: NETNS, local, peer, local_port: 0, peer_port: 0 };
+        Observation::OpenedAlike { flow, role, count }
+    }
+
+    fn line(audit: &Audit, role: Role) -> (u64, u64) {
+        let lines = audit.lines();
+        let line = lines.iter().find(|line| line.role == role).unwrap();
+        (line.kernel, line.captured)
+    }
+
+    #[test]
+    fn what_is_missed_shows_and_stays() {
+        let mut audit = Audit::default();
+        audit.begin(NETNS, opens(100, 200), opens(101, 201), opens(1, 1));
+        audit.observe(&alike(Role::Inbound, 9));
+        audit.read(NETNS, opens(111, 201), true);
+        assert_eq!(line(&audit, Role::Inbound), (10, 9));
+        assert_eq!(line(&audit, Role::Outbound), (0, 0));
+        audit.observe(&alike(Role::Inbound, 5));
+        audit.read(NETNS, opens(116, 201), true);
+        assert_eq!(line(&audit, Role::Inbound), (15, 14));
+    }
+
+    #[test]
+    fn what_came_while_the_hooks_were_attached_is_counted_as_it_was_captured_and_no_more() {
+        let mut audit = Audit::default();
+        // 50 came meanwhile, of which 30 were captured, and 10 later.
+        audit.begin(NETNS, opens(0, 100), opens(0, 150), opens(0, 0));
+        audit.observe(&alike(Role::Outbound, 40));
+        audit.read(NETNS, opens(0, 160), true);
+        assert_eq!(line(&audit, Role::Outbound), (40, 40));
+        // A miss after the start is no doubt about it.
+        audit.read(NETNS, opens(0, 161), true);
+        assert_eq!(line(&audit, Role::Outbound), (41, 40));
+    }
+
+    #[test]
+    fn the_start_is_settled_only_at_rest() {
+        let mut audit = Audit::default();
+        audit.begin(NETNS, opens(0, 0), opens(0, 10), opens(0, 0));
+        audit.read(NETNS, opens(0, 10), false);
+        assert_eq!(line(&audit, Role::Outbound), (0, 0));
+        // They had been on their way.
+        audit.observe(&alike(Role::Outbound, 10));
+        audit.read(NETNS, opens(0, 10), true);
+        assert_eq!(line(&audit, Role::Outbound), (10, 10));
+    }
+
+    #[test]
+    fn a_namespace_that_turns_up_later_is_counted_from_there_and_leaves_when_it_is_gone() {
+        let mut audit = Audit::default();
+        audit.observe(&alike(Role::Inbound, 3));
+        assert!(audit.lines().is_empty());
+        audit.read(NETNS, opens(8, 0), true);
+        audit.read(NETNS, opens(9, 0), true);
+        assert_eq!(line(&audit, Role::Inbound), (4, 3));
+        audit.listed(|_| false);
+        assert_eq!(audit.lines().len(), 2, "it may be younger than the list");
+        audit.listed(|_| false);
+        assert!(audit.lines().is_empty());
+    }
+}

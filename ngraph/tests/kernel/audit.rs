@@ -1,0 +1,94 @@
+//! The kernel's own counts beside what was captured.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command},
+    sync::mpsc,
+    thread,
+};
+
+use super::support::{
+    agent::Agent,
+    metrics::Metrics,
+    netns,
+    traffic::{burst, held, pending_attempt, refused_connects, short_connections},
+};
+use crate::captures;
+
+/// A process that ends with this.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn audited(metrics: &Metrics, direction: &str) -> (u64, u64) {
+    let sum = |name| metrics.sum(name, &[("direction", direction)]);
+    (sum("ngraph_kernel_opens_total"), sum("ngraph_captured_opens_total"))
+}
+
+fn captured_is_what_the_kernel_counts(capture: &str) {
+    netns::enter_new();
+    // Older than the agent: of these neither counts.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _older = held(&listener);
+    let agent = Agent::start(&["--capture", capture]);
+    short_connections("127.0.0.1:0", None, 300);
+    short_connections("[::1]:0", None, 200);
+    refused_connects("127.0.0.1", 40);
+    burst(2_000);
+    agent.expect("kernel and capture agree to the connection", |it| {
+        audited(it, "output") == (2_540, 2_540) && audited(it, "input") == (2_500, 2_500)
+    });
+    agent.expect("nothing is on its way", |it| it.sum("ngraph_opens_in_flight", &[]) == 0);
+}
+captures!(captured_is_what_the_kernel_counts: auto, tracepoint);
+
+fn each_namespace_has_its_own_audit(capture: &str) {
+    netns::enter_new();
+    // A namespace is audited through a process that a snapshot saw in it.
+    let agent = Agent::start(&["--capture", capture, "--all", "--snapshot-interval", "1"]);
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        netns::enter_new();
+        short_connections("127.0.0.1:0", None, 70);
+        // Snapshots look through processes, not threads.
+        let _here = Command::new("sleep").arg("600").spawn().map(Ends).unwrap();
+        tell.send(netns::number()).unwrap();
+        let _ = ended.recv();
+    });
+    short_connections("127.0.0.1:0", None, 30);
+    for (netns, opened) in [(netns::number(), 30), (told.recv().unwrap(), 70)] {
+        agent.expect("kernel and capture agree in each namespace", |it| {
+            let labels = [("netns", &*netns), ("direction", "input")];
+            let sum = |name| it.sum(name, &labels);
+            sum("ngraph_captured_opens_total") == opened
+                && sum("ngraph_kernel_opens_total") == opened
+        });
+    }
+    drop(end);
+    other.join().unwrap();
+}
+captures!(each_namespace_has_its_own_audit: auto, tracepoint);
+
+fn an_attempt_on_its_way_explains_the_difference(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    // A full queue drops the SYN, so this one stays on its way.
+    let (_listener, _queued, pending) = pending_attempt();
+    let metrics = agent.expect("one is on its way", |it| {
+        let (kernel, captured) = audited(it, "output");
+        it.sum("ngraph_opens_in_flight", &[]) == kernel - captured && kernel == captured + 1
+    });
+    assert_eq!(metrics.sum("ngraph_events_lost_total", &[]), 0);
+    drop(pending);
+    agent.expect("given up, it is a failure", |it| {
+        let (kernel, captured) = audited(it, "output");
+        kernel == captured && it.sum("ngraph_opens_in_flight", &[]) == 0
+    });
+}
+captures!(an_attempt_on_its_way_explains_the_difference: auto, tracepoint);
