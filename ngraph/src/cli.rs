@@ -240,7 +240,12 @@ pub enum Command {
     ///
     /// A line each for kernel, hooks, privileges, mounts and the output folder, with the remedy
     /// where something is missing. Exits with 1 if the agent could not run at all.
-    Doctor,
+    Doctor {
+        /// Open 1000 connections to itself, and tell how many were captured, how many the
+        /// kernel counted, and how many were lost
+        #[arg(long)]
+        self_test: bool,
+    },
 }
 
 /// Reads a command line, the program's name first, and the environment.
@@ -305,7 +310,7 @@ mod tests {
     fn options_stand_on_either_side_of_the_subcommand() {
         let before = parse("--procfs /x doctor").unwrap();
         assert_eq!(before, parse("doctor --procfs /x").unwrap());
-        assert_eq!(before.command, Some(Command::Doctor));
+        assert_eq!(before.command, Some(Command::Doctor { self_test: false }));
         assert_eq!(before.procfs, PathBuf::from("/x"));
         assert!(parse("--all doctor").unwrap().all && parse("doctor --all").unwrap().all);
         assert_eq!(parse("doctor --exclude ::1,::2").unwrap().exclude.len(), 2);

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let config = Config::try_from(&cli).unwrap_or_else(|err| err.exit());
     logging::init(cli.log_level, cli.log_format);
     let result = match cli.command {
-        Some(Command::Doctor) => doctor::examine(&config),
+        Some(Command::Doctor { self_test }) => doctor::examine(&config, self_test),
         None => agent::run(config).map(|()| true),
     };
     match result {

@@ -50,6 +50,37 @@ fn root_is_told_that_the_raw_tracepoint_is_proven() {
 }
 
 #[test]
+fn the_self_test_finds_each_of_its_thousand_connections() {
+    if !is_possible() {
+        return;
+    }
+    netns::enter_new();
+    let args = ["doctor", "--self-test", "--no-resolve", "--output=-"];
+    for ring_bytes in ["1048576", "4096"] {
+        let mut command = command(&args);
+        command.args(["--ring-bytes", ring_bytes]);
+        let report = examine(command);
+        assert_eq!(report.code, Some(0), "{}", report.text);
+        let all = "1000 outbound, 1000 inbound";
+        assert_eq!(report.about("captured"), format!("{all} of 1000 connections to itself"));
+        let counted = format!("{all}; captured of all meanwhile: {all}");
+        assert_eq!(report.about("kernel's count"), counted, "alone in its namespace");
+        assert_eq!((report.state("lost"), report.about("lost")), ("ok", "0"));
+    }
+}
+
+#[test]
+fn without_hooks_the_self_test_fails() {
+    if !is_possible() {
+        return;
+    }
+    netns::enter_new();
+    let args = ["doctor", "--self-test", "--no-resolve", "--output=-", "--capture=procfs"];
+    let report = examine(command(&args));
+    assert_eq!((report.code, report.state("lost")), (Some(1), "missing"), "{}", report.text);
+}
+
+#[test]
 fn nobody_is_told_what_is_missing_and_that_snapshots_remain() {
     if !is_possible() {
         return;

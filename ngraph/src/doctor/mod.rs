@@ -6,6 +6,7 @@ mod kernel;
 mod output;
 mod proc;
 mod resolver;
+mod self_test;
 
 use std::io::{self, ErrorKind, Write as _};
 
@@ -14,16 +15,23 @@ use anyhow::{Context as _, Result};
 use crate::config::Config;
 use finding::{Finding, can_run, render, verdict};
 
-/// Prints the findings; whether the agent could run at all with these options.
+/// Prints the findings; whether the agent could run at all with these options, and with
+/// `self_test` whether it would miss nothing.
 ///
 /// # Errors
 /// Where stdout can't be written.
-pub fn examine(config: &Config) -> Result<bool> {
+pub fn examine(config: &Config, self_test: bool) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the runtime")?;
-    let mut findings = runtime.block_on(look(config));
+    let mut findings = runtime.block_on(async {
+        let mut findings = look(config).await;
+        if self_test {
+            findings.extend(self_test::look(config));
+        }
+        findings
+    });
     let can_run = can_run(&findings);
     findings.push(verdict(&findings));
     match io::stdout().write_all(render(&findings).as_bytes()) {
