@@ -80,6 +80,18 @@ impl Audit {
         row.kernel = after;
     }
 
+    /// Of what the kernel counted of a namespace, so much was the agent's own.
+    pub fn leave_out(&mut self, netns: NetnsId, own: Opens) {
+        let Some(since) = self.rows.get_mut(&netns).and_then(|row| row.since.as_mut()) else {
+            return;
+        };
+        for role in Role::ALL {
+            let Since { least, most } = since.of_mut(role);
+            *least += own.of(role);
+            *most += own.of(role);
+        }
+    }
+
     /// The kernel's counts of a namespace now. `is_at_rest`: everything that was tried has
     /// been captured, as far as the kernel side knows.
     pub fn read(&mut self, netns: NetnsId, kernel: Opens, is_at_rest: bool) {
@@ -210,6 +222,15 @@ mod tests {
         audit.observe(&alike(Role::Outbound, 10));
         audit.read(NETNS, opens(0, 10), true);
         assert_eq!(line(&audit, Role::Outbound), (10, 10));
+    }
+
+    #[test]
+    fn the_agents_own_connections_are_left_out() {
+        let mut audit = Audit::default();
+        audit.begin(NETNS, opens(0, 0), opens(0, 0), opens(0, 0));
+        audit.leave_out(NETNS, opens(1, 2));
+        audit.read(NETNS, opens(1, 2), true);
+        assert_eq!((line(&audit, Role::Inbound), line(&audit, Role::Outbound)), ((0, 0), (0, 0)));
     }
 
     #[test]

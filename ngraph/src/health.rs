@@ -100,6 +100,15 @@ impl HookCounts {
         self.rows.iter().map(|row| row[column as usize]).sum()
     }
 
+    /// Both together.
+    pub fn plus(mut self, other: &Self) -> Self {
+        for (row, other) in self.rows.iter_mut().zip(other.rows) {
+            row.iter_mut().zip(other).for_each(|(sum, count)| *sum += count);
+        }
+        self.missed.iter_mut().zip(other.missed).for_each(|(sum, missed)| *sum += missed);
+        self
+    }
+
     /// Runs that the kernel kept from the hooks: from both witnesses of the raw tracepoint,
     /// which then speaks for all; of the probes, where they stand alone, the connects, and the
     /// accepts that neither of the two hooks for them saw. The most that can be lost: the

@@ -16,4 +16,5 @@ pub mod live;
 pub mod logging;
 pub mod names;
 pub mod observe;
+pub mod pulse;
 pub mod snapshot;

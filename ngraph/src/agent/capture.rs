@@ -54,7 +54,8 @@ pub fn sock_entries(config: &Config) -> u32 {
 }
 
 impl Captured {
-    fn snapshots_alone() -> Self {
+    /// Without any hook.
+    pub fn snapshots_alone() -> Self {
         let reading = Reading { states_speak: false, alias: None };
         Self {
             tracer: None,
@@ -270,14 +271,39 @@ fn learn_netns(plan: &Plan) -> Result<Result<u64, Attempt>> {
 }
 
 /// Records that came while a hook was proven.
-struct Seen {
-    own: Vec<FlowEvent>,
-    others: Vec<FlowEvent>,
+pub struct Seen {
+    /// Those of the agent's own connections.
+    pub own: Vec<FlowEvent>,
+    /// All others.
+    pub others: Vec<FlowEvent>,
 }
 
 /// Attaches and proves one hook.
 fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> {
     tracer.attach(hook)?;
+    let (seen, proof) = witness(tracer, hook, expected)?;
+    proof.map(|()| seen)
+}
+
+/// Proves a hook again while the agent runs, attached `anew` if asked for. What it saw
+/// meanwhile is told whatever the proof says.
+///
+/// # Errors
+/// Where it can't be attached, or the agent can't connect to itself.
+pub fn prove_again(
+    tracer: &mut Tracer,
+    hook: u8,
+    anew: bool,
+    netns: u64,
+) -> Result<(Seen, Result<()>)> {
+    if anew {
+        tracer.attach(hook)?;
+    }
+    witness(tracer, hook, &expected(Some(netns))?)
+}
+
+/// What a hook sees of an own connection, and whether that proves it.
+fn witness(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<(Seen, Result<()>)> {
     let own = Loop::make().context("prove it by an own connection")?;
     let mut events = Vec::new();
     let proof = prove(hook, &own, expected, || {
@@ -286,13 +312,13 @@ fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> 
         events.extend_from_slice(&new);
         new
     });
-    proof.map_err(anyhow::Error::msg).context("prove it by an own connection")?;
+    let proof = proof.map_err(anyhow::Error::msg).context("prove it by an own connection");
     // An end tells no addresses, so it's known by its identity.
     let identity = |event: &FlowEvent| (event.sock, event.opened_ns);
     let mine: HashSet<(u64, u64)> =
         events.iter().filter(|event| own.has(event)).map(identity).collect();
     let (own, others) = events.into_iter().partition(|event| mine.contains(&identity(event)));
-    Ok(Seen { own, others })
+    Ok((Seen { own, others }, proof))
 }
 
 /// What the agent's own connection looks like to a hook that tells the truth.

@@ -4,6 +4,7 @@ pub mod capture;
 mod file;
 mod mend;
 mod meter;
+mod revive;
 mod selftest;
 mod sink;
 mod state;
@@ -29,6 +30,7 @@ use crate::{
     health::HookCounts,
     kernel::{Tracer, probe},
     names::{self, Names},
+    pulse::Pulse,
     snapshot::Snapshot,
 };
 use capture::Captured;
@@ -84,6 +86,12 @@ struct Agent {
     kernel: String,
     /// A process of each namespace, through which to read the kernel's counts.
     processes: BTreeMap<NetnsId, String>,
+    /// Whether the hooks still fire.
+    pulse: Pulse,
+    /// Counters of kernel sides before this one.
+    carried: HookCounts,
+    /// Times of which the hooks may have missed something.
+    gaps: u64,
     /// What snapshots couldn't read, told once per change.
     problems: Vec<String>,
     /// Lost events that a snapshot has mended since.
@@ -123,6 +131,9 @@ impl Agent {
             config,
             captured,
             processes: BTreeMap::new(),
+            pulse: Pulse::default(),
+            carried: HookCounts::default(),
+            gaps: 0,
             state,
             sink,
         })
@@ -170,6 +181,7 @@ impl Agent {
                     }
                 }
                 _ = files.tick() => {
+                    self.heartbeat();
                     if pending.is_some() {
                         is_file_due = true;
                     } else if self.is_snapshot_due()? {
@@ -230,13 +242,14 @@ impl Agent {
     }
 
     fn read_counts(&self) -> HookCounts {
-        self.captured.tracer.as_ref().map(Tracer::counts).unwrap_or_default()
+        let counts = self.captured.tracer.as_ref().map(Tracer::counts).unwrap_or_default();
+        counts.plus(&self.carried)
     }
 
     /// Events that are or may be gone, and so for a snapshot to mend.
     fn lost(&self) -> u64 {
         let counts = self.read_counts();
-        counts.without_room() + counts.unseen(self.captured.hooks.flags())
+        counts.without_room() + counts.unseen(self.captured.hooks.flags()) + self.gaps
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use ngraph_common::event::{FlowEvent, hook, kind, role};
 
-use crate::flow::Address;
+use crate::{audit::Opens, flow::Address};
 
 /// How long a hook has to report: a thousand times what it takes.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -22,6 +22,9 @@ pub struct Loop {
     client: SocketAddr,
     server: SocketAddr,
 }
+
+/// What a loop adds to the kernel's own counts: a connection and a refused attempt.
+pub const OPENS: Opens = Opens::new(1, 2);
 
 /// What a true report says of its namespace and its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -109,8 +109,15 @@ impl State {
         self.events.iter().sum::<u64>() + self.overflowed
     }
 
+    /// Connections are told of by other hooks from here on, which don't know them by the names
+    /// that those before gave them.
+    pub fn capture_changed(&mut self, reading: Reading) {
+        self.reading = reading;
+        self.live.forget_names();
+    }
+
     /// Counts a record that tells nothing.
-    fn count(&mut self, event: &FlowEvent) {
+    pub fn count(&mut self, event: &FlowEvent) {
         if let Some(at) = KINDS.iter().position(|&(kind, _)| kind == event.kind) {
             self.events[at] += 1;
         }

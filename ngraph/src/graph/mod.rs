@@ -56,6 +56,11 @@ pub struct PerRole<T> {
 }
 
 impl<T> PerRole<T> {
+    /// One for each direction.
+    pub const fn new(inbound: T, outbound: T) -> Self {
+        Self { inbound, outbound }
+    }
+
     /// What `value` gives for each direction.
     pub fn from_fn(mut value: impl FnMut(Role) -> T) -> Self {
         Self { inbound: value(Role::Inbound), outbound: value(Role::Outbound) }

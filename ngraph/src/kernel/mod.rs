@@ -9,6 +9,8 @@ mod overflow;
 pub mod probe;
 mod stats;
 
+use std::collections::HashMap;
+
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
@@ -21,6 +23,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 use zerocopy::FromBytes as _;
 
 use crate::hooks::HookSet;
+use attach::Link;
 use counters::Mapped;
 use offsets::Offsets;
 use overflow::Overflow;
@@ -46,6 +49,7 @@ pub struct Tracer {
     ring: AsyncFd<RingBuf<MapData>>,
     counters: Mapped,
     overflow: Overflow,
+    links: HashMap<&'static str, Link>,
     logger: Option<EbpfLogger<&'static dyn Log>>,
 }
 
@@ -70,7 +74,7 @@ impl Tracer {
         let counters = Mapped::open(take(&mut ebpf, names::COUNTERS)?, processors)?;
         let overflow =
             Overflow::open(take(&mut ebpf, names::OVERFLOW)?, take(&mut ebpf, names::SHELF)?)?;
-        Ok(Self { ebpf, ring, counters, overflow, logger })
+        Ok(Self { ebpf, ring, counters, overflow, links: HashMap::new(), logger })
     }
 
     /// Waits until the kernel side says that the ring buffer is half full. It says nothing

@@ -170,6 +170,18 @@ impl LiveSet {
         self.conns.is_empty()
     }
 
+    /// From here on, connections are known by their flows alone: who named them is gone.
+    pub fn forget_names(&mut self) {
+        let mut conns: Vec<(ConnId, Conn)> = self.conns.drain().collect();
+        conns.sort_unstable_by_key(|(id, _)| *id);
+        self.by_flow.clear();
+        for (_, conn) in conns {
+            let id = self.serial();
+            self.by_flow.insert(conn.flow, id);
+            self.conns.insert(id, conn);
+        }
+    }
+
     /// Gives a connection that a snapshot found the identity that an event tells of it.
     fn adopt(&mut self, id: ConnId, flow: &Flow) -> bool {
         let Some(found) = self.by_flow.get_mut(flow).filter(|found| found.sock == 0) else {

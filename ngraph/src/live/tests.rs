@@ -296,6 +296,17 @@ fn a_number_told_while_a_snapshot_is_made_holds_until_the_next() {
 }
 
 #[test]
+fn names_that_are_forgotten_end_by_their_flows() {
+    let mut set = Set::default();
+    (1..=3).for_each(|sock| set.apply(opened(sock, sock as u16)));
+    set.live.forget_names();
+    set.apply(closed(1));
+    assert_eq!(set.live.len(), 3, "nobody knows it by that name");
+    (1..=3).for_each(|port| set.apply(closed_unnamed(port, None)));
+    assert_eq!((set.live.len(), set.closes()), (0, 3));
+}
+
+#[test]
 fn a_connection_without_an_identity_is_closed_by_its_flow() {
     let mut set = Set::default();
     let Observation::Opened { flow, role, at_ns, owner, may_be_known, .. } = opened(1, 1000) else {

@@ -1,0 +1,133 @@
+//! Hooks that fall silent while the agent runs: proven again, attached anew, or done without.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use log::{info, warn};
+use ngraph_common::{count, event::hook};
+
+use super::{
+    Agent, capture,
+    capture::{Captured, Seen},
+    selftest,
+};
+use crate::{
+    clock,
+    config::{Capture, Config},
+    flow::NetnsId,
+    health::HOOKS,
+    hooks,
+    pulse::{Beat, Doubt},
+    snapshot::{namespaces, opens},
+};
+
+impl Agent {
+    /// Looks whether the hooks still fire, once a file.
+    pub(super) fn heartbeat(&mut self) {
+        let read = |netns| opens::read(&self.config.procfs, "self", netns);
+        let Ok(opens) = self.own_netns().and_then(read) else {
+            return;
+        };
+        let rows = self.read_counts().rows;
+        let seen: [u64; HOOKS] = rows.map(|row| row[count::SEEN as usize]);
+        for doubt in self.pulse.beat(Beat { seen, opens }, self.captured.hooks) {
+            match doubt {
+                Doubt::Silent(hook) => self.doubt(hook),
+                Doubt::GivenUp(hook) => self.retry(hook),
+            }
+        }
+    }
+
+    fn doubt(&mut self, hook: u8) {
+        let name = hooks::HOOKS[usize::from(hook)].name;
+        let Err(why) = self.prove(hook, false) else {
+            return self.pulse.proven(hook);
+        };
+        warn!("{name} has fallen silent ({why:#}): attaching it anew");
+        match self.prove(hook, true) {
+            Ok(()) => {
+                info!("{name} works again");
+                // What came while it was silent is gone.
+                self.gaps += 1;
+                self.pulse.proven(hook);
+            }
+            Err(why) => self.do_without(hook, &why),
+        }
+    }
+
+    fn retry(&mut self, hook: u8) {
+        let name = hooks::HOOKS[usize::from(hook)].name;
+        // Another program speaks for connections now, or none.
+        let result = if hook == hook::SET_STATE || self.captured.tracer.is_none() {
+            self.reopen(self.config.capture)
+        } else {
+            self.prove(hook, true)
+        };
+        if result.is_ok() && (self.captured.hooks.has(hook) || hook != hook::SET_STATE) {
+            info!("{name} works again");
+            self.captured.hooks = self.captured.hooks.with(hook);
+            self.pulse.proven(hook);
+        } else {
+            self.pulse.give_up(hook);
+        }
+    }
+
+    /// Beside the raw tracepoint a probe only tells owners; without what speaks for
+    /// connections, capture begins anew with what there is.
+    fn do_without(&mut self, hook: u8, why: &anyhow::Error) {
+        let about = &hooks::HOOKS[usize::from(hook)];
+        let speaks = hook == hook::SET_STATE || !self.captured.hooks.states_speak();
+        self.captured.hooks = self.captured.hooks.without(hook);
+        self.pulse.give_up(hook);
+        warn!("going on without {} ({why:#}); without it: {}", about.name, about.without);
+        if !speaks {
+            return;
+        }
+        let way = match self.config.capture {
+            Capture::Auto => Capture::Auto,
+            // What was asked for by name doesn't work any more; snapshots always do.
+            _ => Capture::Procfs,
+        };
+        if let Err(err) = self.reopen(way) {
+            warn!("capturing by /proc snapshots alone: {err:#}");
+        }
+    }
+
+    /// Captures anew in another way. What happens in between, a snapshot finds.
+    fn reopen(&mut self, way: Capture) -> Result<()> {
+        let config = Config { capture: way, ..self.config.clone() };
+        self.drain();
+        self.carried = self.read_counts();
+        self.captured = Captured::snapshots_alone();
+        self.gaps += 1;
+        let opened = capture::open(&config).context("begin capture anew")?;
+        self.state.capture_changed(opened.reading);
+        let now = clock::since_boot();
+        self.take_seen(&Seen { own: opened.own, others: opened.backlog }, now);
+        self.captured = Captured { own: Vec::new(), backlog: Vec::new(), ..opened };
+        Ok(())
+    }
+
+    fn prove(&mut self, hook: u8, anew: bool) -> Result<()> {
+        let netns = self.own_netns()?;
+        let Some(tracer) = &mut self.captured.tracer else {
+            bail!("nothing is attached");
+        };
+        // As events name it.
+        let alias = self.captured.reading.alias.map(|(name, _)| name);
+        let (seen, proof) =
+            capture::prove_again(tracer, hook, anew, alias.unwrap_or(netns.0.into()))?;
+        self.state.audit.leave_out(netns, selftest::OPENS);
+        self.take_seen(&seen, clock::since_boot());
+        proof
+    }
+
+    fn take_seen(&mut self, seen: &Seen, now: Duration) {
+        seen.own.iter().for_each(|event| self.state.count(event));
+        seen.others.iter().for_each(|event| self.state.record(event, now));
+    }
+
+    fn own_netns(&self) -> Result<NetnsId> {
+        namespaces::of_process(&self.config.procfs.join("self"))
+    }
+}
