@@ -11,6 +11,8 @@ use anyhow::{anyhow, bail};
 use rustix::fs::{Mode, OFlags};
 use tempfile::NamedTempFile;
 
+use super::lock::FolderLock;
+
 /// The file that node_exporter reads.
 const NAME: &str = "ngraph.prom";
 /// What a file that is being written begins with. node_exporter reads whatever ends in
@@ -23,37 +25,31 @@ const TEMP_SUFFIX: &str = ".tmp";
 const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
 
-/// `ngraph.prom` in its folder.
+/// How often a lock that somebody else has is asked for again at the start, ten times a
+/// second: the agent before may be ending.
+const LOCK_RETRIES: u32 = 20;
+
+/// `ngraph.prom` in its folder, which no other agent writes to meanwhile.
 pub struct TextFile {
     folder: PathBuf,
     target: PathBuf,
     written: Option<Identity>,
+    lock: Option<FolderLock>,
 }
 
 /// Tells one file from another, also if the inode is used again.
 type Identity = (u64, u64, i64, i64);
 
 impl TextFile {
-    /// Makes the folder if it is missing, proves that it can be written, and removes what a
-    /// crashed write left there.
+    /// Makes the folder if it is missing, proves that it can be written, locks it, and removes
+    /// what a crashed write left there. May wait two seconds for the lock.
     ///
     /// # Errors
-    /// If a file can't be written in the folder.
+    /// If a file can't be written in the folder, or another agent has it.
     pub fn open(dir: &Path) -> anyhow::Result<Self> {
-        let file = Self { folder: dir.to_owned(), target: dir.join(NAME), written: None };
-        let meta = make_folder(dir).map_err(|err| explain("make the folder", dir, &err))?;
-        if !meta.is_dir() {
-            bail!("{} is not a folder (--output wants the folder of {NAME})", dir.display());
-        }
-        if file.target.is_dir() {
-            bail!(
-                "{} is a folder, not a file (remove it, or choose another --output)",
-                file.target.display()
-            );
-        }
-        warn_if_open_to_all(dir, &meta);
-        file.remove_leftovers();
-        file.temp("").map_err(|err| explain("write in the folder", dir, &err))?;
+        let (folder, target) = (dir.to_owned(), dir.join(NAME));
+        let mut file = Self { folder, target, written: None, lock: None };
+        file.enter(LOCK_RETRIES)?;
         Ok(file)
     }
 
@@ -62,17 +58,16 @@ impl TextFile {
     /// # Errors
     /// If that fails; the last file is then still there, and no other.
     pub fn write(&mut self, text: &str) -> anyhow::Result<()> {
-        let written = self.replace(text).or_else(|err| {
-            // systemd-tmpfiles clears /tmp, and people clear theirs.
-            if err.kind() != io::ErrorKind::NotFound {
-                return Err(err);
+        self.enter_anew_where_left()?;
+        let written = match self.replace(text) {
+            // At this very moment.
+            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+                self.enter_anew_where_left()?;
+                self.replace(text)
             }
-            log::info!("{} is gone: making it anew", self.folder.display());
-            make_folder(&self.folder)?;
-            self.replace(text)
-        });
-        let written = written.map_err(|err| explain("write", &self.target, &err))?;
-        self.written = Some(written);
+            written => written,
+        };
+        self.written = Some(written.map_err(|err| explain("write", &self.target, &err))?);
         Ok(())
     }
 
@@ -98,6 +93,48 @@ impl TextFile {
         }
     }
 
+    /// Makes the folder its own: everything it says here is said once a folder, since it is
+    /// said when all that can fail is done.
+    fn enter(&mut self, lock_retries: u32) -> anyhow::Result<()> {
+        let dir = &self.folder;
+        // Before another is taken: it may be the same.
+        self.lock = None;
+        let meta = make_folder(dir).map_err(|err| explain("make the folder", dir, &err))?;
+        if !meta.is_dir() {
+            bail!("{} is not a folder (--output wants the folder of {NAME})", dir.display());
+        }
+        if self.target.is_dir() {
+            bail!(
+                "{} is a folder, not a file (remove it, or choose another --output)",
+                self.target.display()
+            );
+        }
+        self.temp("").map_err(|err| explain("write in the folder", dir, &err))?;
+        self.lock = Some(FolderLock::take(dir, lock_retries)?);
+        warn_if_open_to_all(dir, &meta);
+        self.remove_leftovers();
+        Ok(())
+    }
+
+    /// systemd-tmpfiles clears /tmp, people clear theirs, and file systems come and go.
+    fn enter_anew_where_left(&mut self) -> anyhow::Result<()> {
+        let found = fs::metadata(&self.folder);
+        let is_ours = |meta| self.lock.as_ref().is_some_and(|lock| lock.is_on(meta));
+        if found.as_ref().is_ok_and(is_ours) {
+            return Ok(());
+        }
+        let was_home = self.lock.is_some();
+        self.enter(0)?;
+        let dir = self.folder.display();
+        match found {
+            Ok(_) if was_home => log::info!("{dir} is another folder: files go on there"),
+            Err(_) if was_home => log::info!("{dir} was gone and is made anew"),
+            // Whoever told of the trouble tells of its end.
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn replace(&self, text: &str) -> io::Result<Identity> {
         let file = self.temp(text)?.persist(&self.target)?;
         Ok(identity(&file.metadata()?))
@@ -117,7 +154,7 @@ impl TextFile {
         Ok(temp)
     }
 
-    /// Only at the start: later such a file may be one that is being written.
+    /// With the lock in hand: without it such a file may be one that is being written.
     fn remove_leftovers(&self) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for entry in entries.filter(is_leftover) {

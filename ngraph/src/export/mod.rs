@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod json;
+mod lock;
 pub mod metrics;
 pub mod text;
 

@@ -9,6 +9,7 @@ mod environment;
 mod output;
 mod privileges;
 mod resolver;
+mod second;
 mod stdout;
 #[path = "../support/mod.rs"]
 mod support;
@@ -34,4 +35,10 @@ pub fn run(mut command: Command) -> (Option<i32>, String, String) {
 /// The lines of a log that have `part` in them.
 pub fn lines<'a>(log: &'a str, part: &str) -> Vec<&'a str> {
     log.lines().filter(|line| line.contains(part)).collect()
+}
+
+/// What a user reads of a log by default: the lines of level info and above.
+pub fn told(log: &str) -> Vec<&str> {
+    let is_told = |line: &&str| [" INFO ", " WARN ", " ERROR "].iter().any(|it| line.contains(it));
+    log.lines().filter(is_told).collect()
 }

@@ -73,7 +73,7 @@ fn a_folder_that_is_removed_is_made_again_and_files_go_on() {
     let metrics = agent.settled();
     assert_eq!(metrics.sum("ngraph_write_failures_total", &[]), 0);
     let log = agent.stop().1;
-    let told = format!("{} is gone: making it anew", folder.display());
+    let told = format!("{} was gone and is made anew", folder.display());
     assert_eq!(lines(&log, &told).len(), 1, "{log}");
 }
 

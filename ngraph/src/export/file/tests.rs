@@ -199,7 +199,8 @@ fn only_the_agents_own_file_is_removed() {
     assert!(path.exists());
 
     ours.write("a 1\n").unwrap();
-    TextFile::open(dir.path()).unwrap().write("a 2\n").unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "a 2\n").unwrap();
     ours.remove().unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "a 2\n");
 
