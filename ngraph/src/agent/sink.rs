@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
-use log::{error, info};
+use log::{debug, error, info};
 
 use crate::{
     config::{Config, Output},
@@ -63,7 +63,9 @@ impl Sink {
             Err(err) => {
                 self.failures += 1;
                 let trouble = format!("{err:#}");
-                if self.trouble.as_deref() != Some(&trouble) {
+                if self.trouble.as_deref() == Some(&trouble) {
+                    debug!("still the same, write {} that failed: {trouble}", self.failures);
+                } else {
                     error!("{trouble}; the last good file stays, the next is tried at its time");
                     self.trouble = Some(trouble);
                 }
