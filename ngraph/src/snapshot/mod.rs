@@ -3,6 +3,7 @@
 pub mod namespaces;
 pub mod opens;
 pub mod procfs;
+mod table;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},

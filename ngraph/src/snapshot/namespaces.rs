@@ -34,7 +34,7 @@ pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
     let mut found = own(root)?;
     let processes = all_processes_with_root(root)
         .with_context(|| format!("list the processes of {}", root.display()))?;
-    let mut hidden = 0;
+    let mut is_hidden = false;
     for process in processes.flatten() {
         match of_process(&root.join(process.pid().to_string())) {
             Ok(netns) => {
@@ -43,13 +43,21 @@ pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
                     witnesses.push(process);
                 }
             }
-            // One that has ended meanwhile hides nothing.
-            Err(err) => hidden += u64::from(is_denied(&err)),
+            // One that has ended meanwhile hides nothing, though it says so (`proc_ns_readlink`):
+            // https://github.com/torvalds/linux/blob/v6.12/fs/proc/namespaces.c
+            Err(err) => is_hidden = is_hidden || (is_denied(&err) && process.is_alive()),
         }
     }
-    if hidden > 0 {
-        problems
-            .push(format!("processes whose network namespace is hidden from this one: {hidden}"));
+    // Every pid namespace has a first process, which can only be out of sight.
+    is_hidden |= !root.join("1").exists();
+    if is_hidden {
+        // Without their number, which changes all the time: a problem is told once.
+        let root = root.display();
+        problems.push(format!(
+            "some processes in {root} are hidden from this one, and connections in their network \
+             namespaces with them (needs CAP_SYS_PTRACE, and a /proc mounted without hidepid \
+             where root is none)"
+        ));
     }
     Ok(found)
 }

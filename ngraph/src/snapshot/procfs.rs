@@ -1,6 +1,6 @@
 //! The portable way to a snapshot: /proc/PID/net/tcp and tcp6 of one process a namespace.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{io::BufReader, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result};
 use procfs::{
@@ -9,7 +9,7 @@ use procfs::{
     process::Process,
 };
 
-use super::{Row, RowState, Snapshot, namespaces};
+use super::{Row, RowState, Snapshot, namespaces, table::Table};
 use crate::{
     config::Scope,
     flow::{Flow, NetnsId},
@@ -27,15 +27,17 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
         Scope::Own => namespaces::own(root)?,
         Scope::All => namespaces::all(root, &mut snapshot.problems)?,
     };
+    let mut nonsense = 0;
     for (netns, processes) in witnesses {
-        match read_through(&processes) {
-            Ok(entries) => {
+        match read_through(root, &processes) {
+            Ok(tables) => {
                 snapshot.namespaces.insert(netns);
                 if let Some(process) = processes.last() {
                     snapshot.processes.insert(netns, process.pid().to_string());
                 }
-                for entry in entries {
-                    add(&mut snapshot, netns, &entry);
+                for table in tables {
+                    nonsense += table.nonsense;
+                    table.entries.iter().for_each(|entry| add(&mut snapshot, netns, entry));
                 }
             }
             Err(err) if scope == Scope::Own => return Err(err),
@@ -44,15 +46,20 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
             Err(err) => snapshot.problems.push(format!("skip namespace {}: {err:#}", netns.0)),
         }
     }
+    if nonsense > 0 {
+        // Without their number, which may be another each time: a problem is told once.
+        let problem = "some lines of TCP tables make no sense and are left out";
+        snapshot.problems.push(format!("{problem} ({}/PID/net/tcp, tcp6)", root.display()));
+    }
     snapshot.took = now().saturating_sub(snapshot.began);
     Ok(snapshot)
 }
 
 /// Reads a namespace's tables through the first of its processes that lives long enough.
-fn read_through(processes: &[Process]) -> Result<Vec<TcpNetEntry>> {
+fn read_through(root: &Path, processes: &[Process]) -> Result<Vec<Table>> {
     let mut result = Ok(Vec::new());
     for process in processes {
-        result = tables(process);
+        result = tables(root, process);
         if result.is_ok() {
             break;
         }
@@ -60,16 +67,26 @@ fn read_through(processes: &[Process]) -> Result<Vec<TcpNetEntry>> {
     result
 }
 
-fn tables(process: &Process) -> Result<Vec<TcpNetEntry>> {
-    let context = |name| format!("read /proc/{}/net/{name}", process.pid());
-    let mut entries = process.tcp().with_context(|| context("tcp"))?;
-    match process.tcp6() {
-        Ok(v6) => entries.extend(v6),
-        // A kernel without IPv6 has no such table.
-        Err(ProcError::NotFound(_)) if process.is_alive() => {}
-        Err(err) => return Err(err).with_context(|| context("tcp6")),
+fn tables(root: &Path, process: &Process) -> Result<Vec<Table>> {
+    let mut tables = vec![table(root, process, "net/tcp")?];
+    match table(root, process, "net/tcp6") {
+        Ok(v6) => tables.push(v6),
+        // A kernel without IPv6 has no such table, and nothing to show in it.
+        Err(err) if is_missing(&err) && process.is_alive() => {}
+        Err(err) => return Err(err),
     }
-    Ok(entries)
+    Ok(tables)
+}
+
+fn table(root: &Path, process: &Process, name: &str) -> Result<Table> {
+    let path = || root.join(process.pid().to_string()).join(name);
+    let read = || format!("read {}", path().display());
+    let file = process.open_relative(name).with_context(read)?;
+    Table::read(BufReader::new(file)).with_context(read)
+}
+
+fn is_missing(err: &anyhow::Error) -> bool {
+    matches!(err.downcast_ref(), Some(ProcError::NotFound(_)))
 }
 
 fn add(snapshot: &mut Snapshot, netns: NetnsId, entry: &TcpNetEntry) {

@@ -9,6 +9,7 @@ mod environment;
 mod killed;
 mod output;
 mod privileges;
+mod proc;
 mod resolver;
 mod second;
 mod stdout;
