@@ -1,4 +1,4 @@
-//! Name servers: silent, and slow.
+//! Name servers: silent, slow, and lying.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +21,7 @@ use crate::{
         netns,
         traffic::{Held, held},
     },
+    told,
 };
 
 const EDGES: &str = "network_connections_output_total";
@@ -40,6 +41,7 @@ fn a_silent_resolver_never_delays_a_file() {
         let start = Instant::now();
         let agent = Agent::run(into(&folder), folder.path());
         agent.wait_for("the first file", |_| true);
+        let told_before = told(&agent.log()).len();
         assert!(start.elapsed() < Duration::from_secs(5), "first file: {:?}", start.elapsed());
         let _after = connections(BEFORE + 1..=PEERS);
         let mut stamps = Stamps::default();
@@ -51,7 +53,9 @@ fn a_silent_resolver_never_delays_a_file() {
         assert!(stamps.widest() < 3.0, "{stamps:?}");
         server.set_nonblocking(true).unwrap();
         server.recv(&mut [0; 512]).expect("nobody was asked");
-        assert_eq!(agent.stop().0.code(), Some(0));
+        let (status, log) = agent.stop();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert_eq!(told(&log).len(), told_before + 1, "more than the end is told: {log}");
     });
 }
 
@@ -62,7 +66,7 @@ fn a_slow_resolver_gives_the_name_and_an_edge_is_never_two_series() {
     }
     isolated(|| {
         let (server, _etc) = enter_world();
-        thread::spawn(move || answer(&server, Duration::from_millis(700)));
+        thread::spawn(move || answer(&server, Duration::from_millis(700), honest));
         let _before = connections(1..=2);
         let folder = TempDir::new().unwrap();
         let agent = Agent::run(into(&folder), folder.path());
@@ -76,6 +80,58 @@ fn a_slow_resolver_gives_the_name_and_an_edge_is_never_two_series() {
             assert_eq!(names, BTreeSet::from([expected]), "{ip}");
         }
     });
+}
+
+#[test]
+fn a_lying_resolver_gives_no_name_and_is_no_line_in_the_log() {
+    if !is_possible() {
+        return;
+    }
+    isolated(|| {
+        let (server, _etc) = enter_world();
+        thread::spawn(move || answer(&server, Duration::ZERO, lie));
+        let peers = LIES.len() as u8 + 2;
+        let _connections = connections(1..=peers);
+        let folder = TempDir::new().unwrap();
+        let agent = Agent::run(into(&folder), folder.path());
+        agent.wait_for("the first file", |_| true);
+        let told_before = told(&agent.log()).len();
+        // The two behind the lies are told truly.
+        agent.wait_for("all edges", |metrics| {
+            let named = metrics.with(EDGES, &[("peer_hostname", "honest.example.com")]).count();
+            let nameless = metrics.with(EDGES, &[("peer_hostname", "")]).count();
+            (named, nameless) == (2, LIES.len())
+        });
+        let mut stamps = Stamps::default();
+        agent.wait_for("five more files", |metrics| stamps.see(metrics) >= 5);
+        let (status, log) = agent.stop();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert_eq!(told(&log).len(), told_before + 1, "more than the end is told: {log}");
+    });
+}
+
+/// Names on the wire, by RFC 1035: labels behind their lengths, and a zero.
+const LIES: [&[u8]; 11] = [
+    b"\x0ea\"} 1\nb{c=\"d\"}\x07example\0",
+    b"\x03a\\n\x07example\0",
+    b"\x02\r\n\x07example\0",
+    b"\x05\x1b[31m\x07example\0",
+    b"\x02\xff\xfe\x07example\0",
+    b"\x09</script>\x07example\0",
+    b"\x04a\0b \x07example\0",
+    // The root's.
+    b"\0",
+    // Back to the question, which is behind the header, and no name of a host's.
+    b"\x04\"\"\"\"\xc0\x0c",
+    // Ends before its label does; points beyond the message.
+    b"\x3fa",
+    b"\xff\xff",
+];
+
+/// The wrong name for each peer that there is one for.
+fn lie(query: &[u8]) -> Vec<u8> {
+    let number: usize = last_number(query).parse().unwrap();
+    reply(query, LIES.get(number - 1).unwrap_or(&b"\x06honest\x07example\x03com\0".as_slice()))
 }
 
 /// A network where 10.0.0.0/8 is at home, and the only name server is what is given back,
@@ -138,8 +194,8 @@ impl Stamps {
     }
 }
 
-/// Tells after a while that 10.x.y.Z is host-Z.example.com, whatever else was asked.
-fn answer(server: &UdpSocket, delay: Duration) {
+/// Answers each query after a while.
+fn answer(server: &UdpSocket, delay: Duration, reply: fn(&[u8]) -> Vec<u8>) {
     let mut buffer = [0; 512];
     while let Ok((len, asker)) = server.recv_from(&mut buffer) {
         let query = buffer[..len].to_vec();
@@ -151,17 +207,29 @@ fn answer(server: &UdpSocket, delay: Duration) {
     }
 }
 
-/// A reply to a PTR query, by RFC 1035: the question again, and one answer.
-fn reply(query: &[u8]) -> Vec<u8> {
-    const HEADER: usize = 12;
-    let question_len = query[HEADER..].iter().position(|&byte| byte == 0).unwrap() + 5;
-    let question = &query[HEADER..HEADER + question_len];
-    let last_number = std::str::from_utf8(&question[1..=usize::from(question[0])]).unwrap();
+/// Tells that 10.x.y.Z is host-Z.example.com, whatever else was asked.
+fn honest(query: &[u8]) -> Vec<u8> {
     let mut name = Vec::new();
-    for label in [format!("host-{last_number}").as_str(), "example", "com", ""] {
+    for label in [format!("host-{}", last_number(query)).as_str(), "example", "com", ""] {
         name.push(label.len() as u8);
         name.extend(label.bytes());
     }
+    reply(query, &name)
+}
+
+/// Where the question is, by RFC 1035.
+const HEADER: usize = 12;
+
+/// The last number of the address that a query is about, which is its first label.
+fn last_number(query: &[u8]) -> &str {
+    let label = &query[HEADER..];
+    std::str::from_utf8(&label[1..=usize::from(label[0])]).unwrap()
+}
+
+/// A reply to a PTR query, by RFC 1035: the question again, and one answer.
+fn reply(query: &[u8], name: &[u8]) -> Vec<u8> {
+    let question_len = query[HEADER..].iter().position(|&byte| byte == 0).unwrap() + 5;
+    let question = &query[HEADER..HEADER + question_len];
     let mut reply = query[..2].to_vec();
     // An answer; one question, one answer.
     reply.extend([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);

@@ -17,18 +17,135 @@ use crate::names::{Answer, Limits, Names, hostname::clean};
 const NOW: Duration = Duration::from_secs(1_000);
 
 #[tokio::test]
-async fn several_names_in_any_order_give_the_same_name() {
+async fn ten_names_in_any_order_give_the_same_name() {
     let server = Server::start(|query, count| {
-        let mut names = ["WEB.example", "api.example", "_x.example", "b_d.example"];
-        names.rotate_left(count % 4);
-        answer(query, names.map(|name| name.split('.').map(str::as_bytes).collect()).to_vec())
+        let mut names: Vec<_> = (0..9).map(|n| format!("web{n}.example")).collect();
+        names.insert(4, "API.example".to_owned());
+        // Every order of neighbours, and both directions.
+        names.rotate_left(count % 10);
+        if count % 2 == 1 {
+            names.reverse();
+        }
+        let labels = names.iter().map(|name| name.split('.').map(str::as_bytes).collect());
+        answer(query, labels.collect())
     })
     .await;
-    for _ in 0..4 {
+    for _ in 0..20 {
         let mut names = server.names(Limits::default());
-        assert_eq!(name_of(&mut names, "192.0.2.1").await, "_x.example");
+        assert_eq!(name_of(&mut names, "192.0.2.1").await, "api.example");
     }
-    assert_eq!(server.queries(), 4);
+    assert_eq!(server.queries(), 20);
+}
+
+/// What a name server may answer to a question, and what becomes of it.
+const LIES: [(&str, Lie); 14] = [
+    ("nothing", |_| Vec::new()),
+    ("no message", |query| query.metadata.id.to_be_bytes().to_vec()),
+    ("bytes of no sense", |query| {
+        let noise = (0..4_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
+        query.metadata.id.to_be_bytes().into_iter().chain(noise).collect()
+    }),
+    ("half a message", |query| {
+        let mut bytes = answer(query, vec![vec![b"half", b"example"]]);
+        bytes.truncate(bytes.len() - 9);
+        bytes
+    }),
+    ("another message's number", |query| {
+        let mut bytes = answer(query, vec![vec![b"forged", b"example"]]);
+        bytes[0] ^= 0x55;
+        bytes
+    }),
+    ("another question", |query| {
+        let mut message = reply(query);
+        let other = Name::from_ascii("9.2.0.192.in-addr.arpa.").unwrap();
+        message.queries[0].set_name(other.clone());
+        message.add_answer(Record::from_rdata(other, 60, ptr(&[b"forged", b"example"])));
+        message.to_vec().unwrap()
+    }),
+    ("the name of another address", |query| {
+        let mut message = reply(query);
+        let other = Name::from_ascii("9.2.0.192.in-addr.arpa.").unwrap();
+        message.add_answer(Record::from_rdata(other, 60, ptr(&[b"forged", b"example"])));
+        message.to_vec().unwrap()
+    }),
+    ("a name that points at itself", |query| {
+        with_rdata(query, |at| [0xc0 | (at >> 8) as u8, at as u8].to_vec())
+    }),
+    ("a name of pointers in a circle", |query| {
+        with_rdata(query, |at| {
+            let to = |at: usize| [0xc0 | (at >> 8) as u8, at as u8];
+            [to(at + 2), to(at)].concat()
+        })
+    }),
+    ("a name of 300 characters", |query| {
+        let label = [&[60], [b'a'; 60].as_slice()].concat();
+        with_rdata(query, |_| [label.repeat(5), vec![0]].concat())
+    }),
+    ("a name that ends in the middle", |query| with_rdata(query, |_| b"\x3fabc".to_vec())),
+    ("the empty name", |query| answer(query, vec![vec![]])),
+    ("a script", |query| answer(query, vec![vec![b"</script>", b"<b>", b"example"]])),
+    ("more than fits, without TCP", |query| {
+        let mut message = reply(query);
+        message.metadata.truncation = true;
+        message.to_vec().unwrap()
+    }),
+];
+
+#[tokio::test]
+async fn whatever_a_name_server_says_is_no_name_and_harms_no_other() {
+    let server = Server::start(|query, _| {
+        let name = query.queries[0].name().to_ascii();
+        let asked: usize = name.split('.').next().unwrap().parse().unwrap();
+        match LIES.get(asked) {
+            Some((_, lie)) => lie(query),
+            None => answer(query, vec![vec![b"good", b"example"]]),
+        }
+    })
+    .await;
+    let lookup_time = Duration::from_secs(1);
+    let mut names = server.names(Limits { lookup_time, ..Limits::default() });
+    let peers = || (0..LIES.len() + 9).map(|n| IpAddr::from([192, 0, 2, n as u8]));
+    for peer in peers() {
+        names.ask(peer, NOW);
+    }
+    settle(&mut names).await;
+    for (n, peer) in peers().enumerate() {
+        let (what, expected) = LIES.get(n).map_or(("", "good.example"), |(what, _)| (*what, ""));
+        assert_eq!(names.ask(peer, NOW), Answer::Known(expected.into()), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_peers_and_a_dead_name_server_cost_no_more_than_the_limits() {
+    let server = Server::start(|_, _| Vec::new()).await;
+    let limits = Limits {
+        queued: 64,
+        entries: 256,
+        lookup_time: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let mut names = server.names(limits);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let (mut most_tasks, mut most_descriptors, before) = (0, 0, descriptors());
+    let mut failed = 0;
+    for round in 0..20u32 {
+        for peer in 0..5_000u32 {
+            names.ask(IpAddr::from((0x0a00_0000 + round * 5_000 + peer).to_be_bytes()), NOW);
+        }
+        names.ended().await;
+        failed += names.collect(NOW);
+        let stats = names.stats();
+        assert!(stats.pending <= limits.at_once + limits.queued + 1, "{stats:?}");
+        assert!(stats.cached <= limits.entries, "{stats:?}");
+        most_tasks = most_tasks.max(tasks());
+        most_descriptors = most_descriptors.max(descriptors());
+    }
+    assert!(failed >= 20, "{failed} lookups ended");
+    // The server, the starter, and for each lookup itself and its exchange.
+    assert!(most_tasks <= 2 + 2 * limits.at_once, "{most_tasks} tasks");
+    // Tests beside this one have descriptors, too: few, as against a flood.
+    assert!(most_descriptors < before + 200, "{before} descriptors, then {most_descriptors}");
 }
 
 #[tokio::test]
@@ -239,6 +356,19 @@ fn error(query: &Message, code: ResponseCode) -> Vec<u8> {
     let mut message = reply(query);
     message.metadata.response_code = code;
     message.to_vec().unwrap()
+}
+
+type Lie = fn(&Message) -> Vec<u8>;
+
+/// An answer whose PTR record has these bytes, made for the place where they begin.
+fn with_rdata(query: &Message, bytes: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
+    let mut message = answer(query, vec![vec![]]);
+    // The root's name, a single zero, is the last of it; before it stands its length.
+    message.truncate(message.len() - 3);
+    let bytes = bytes(message.len() + 2);
+    message.extend((bytes.len() as u16).to_be_bytes());
+    message.extend(bytes);
+    message
 }
 
 fn ptr(labels: &[&[u8]]) -> RData {
