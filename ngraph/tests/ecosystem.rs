@@ -7,13 +7,19 @@ mod support;
 use std::{
     env, fs,
     fs::{File, Permissions},
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
 };
 
+use rustix::{
+    mount::{MountFlags, mount, mount_remount},
+    process::Signal,
+};
 use support::{
     agent::{Agent, command},
     is_root, isolated,
@@ -72,6 +78,122 @@ fn node_exporter_serves_every_file_whole() {
         }
         assert!(compared > 20, "{compared} of {scrapes} scrapes were compared");
     });
+}
+
+#[test]
+fn node_exporter_is_never_disturbed_by_what_goes_wrong() {
+    let Some(program) = tool("NGRAPH_NODE_EXPORTER") else {
+        return;
+    };
+    isolated(|| {
+        netns::enter_new();
+        netns::enter_new_mounts();
+        let folder = TempDir::new().unwrap();
+        let options = c"size=256k,mode=755";
+        mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), options).unwrap();
+        let mut agent = Some(agent_into(folder.path()));
+        let file = folder.path().join("ngraph.prom");
+        let exporter = Exporter::start(&program, folder.path());
+        let scrapes = Scrapes::of(exporter);
+        scrapes.count_more("while all is well");
+
+        let filler = folder.path().join("filler");
+        let filled = fs::write(&filler, vec![0; 1 << 20]).unwrap_err();
+        assert_eq!(filled.kind(), ErrorKind::StorageFull);
+        wait_for_failure(agent.as_ref().unwrap(), "no space left");
+        scrapes.count_more("while the disk is full");
+        fs::remove_file(filler).unwrap();
+        wait_for_file_after(&file, scrapes.count_more("while there is room again"));
+
+        wait_for("a moment without a writer", || {
+            mount_remount(folder.path(), MountFlags::RDONLY, c"mode=755").ok()
+        });
+        wait_for_failure(agent.as_ref().unwrap(), "read-only");
+        scrapes.count_more("while the disk is read-only");
+        mount_remount(folder.path(), MountFlags::empty(), c"mode=755").unwrap();
+        wait_for_file_after(&file, scrapes.count_more("while it can be written again"));
+
+        for _ in 0..5 {
+            let mut killed = agent.take().unwrap();
+            killed.signal(Signal::KILL);
+            killed.end();
+            // As a kill in the middle of a write leaves it.
+            fs::write(folder.path().join(".ngraph.prom.Ab3dEf.tmp"), "# TYPE a").unwrap();
+            let stamp = scrapes.count_more("of what a killed agent left");
+            agent = Some(agent_into(folder.path()));
+            wait_for_file_after(&file, stamp);
+        }
+        scrapes.count_more("of the last agent");
+        let (count, different) = scrapes.end();
+        assert!(count > 10 * different, "{count} scrapes of {different} files are no loop");
+        // The first, and one after each trouble.
+        assert!(different >= 8, "{different} files");
+    });
+}
+
+fn agent_into(folder: &Path) -> Agent {
+    let mut command = command(&["--interval=1", "--no-resolve", "--output"]);
+    command.arg(folder);
+    let agent = Agent::run(command, folder);
+    agent.wait_for("a file", |_| true);
+    agent
+}
+
+fn wait_for_failure(agent: &Agent, why: &str) {
+    let is_told = |line: &str| line.contains("the last good file stays") && line.contains(why);
+    wait_for(why, || agent.log().lines().any(is_told).then_some(()));
+}
+
+fn wait_for_file_after(file: &Path, stamp: f64) {
+    wait_for("another file", || {
+        let text = fs::read_to_string(file).ok()?;
+        (Metrics::parse(&text).stamp() > stamp).then_some(())
+    });
+}
+
+/// Scrapes without a pause, in a thread of its own; each one is checked.
+struct Scrapes {
+    /// How many there were, and the stamp of the last.
+    seen: Arc<Mutex<(usize, f64)>>,
+    is_wanted: Arc<()>,
+    thread: JoinHandle<usize>,
+}
+
+impl Scrapes {
+    fn of(exporter: Exporter) -> Self {
+        let (seen, is_wanted) = (Arc::new(Mutex::new((0, 0.0))), Arc::new(()));
+        let (of_thread, wanted) = (Arc::clone(&seen), Arc::downgrade(&is_wanted));
+        let thread = thread::spawn(move || {
+            let mut different = 0;
+            while wanted.upgrade().is_some() {
+                let served = exporter.scrape();
+                assert_eq!(served.sum("node_textfile_scrape_error", &[]), 0, "{served:#?}");
+                // The last family of a file, of which a part has less.
+                let last = served.with("ngraph_process_open_fds", &[]).count();
+                assert_eq!(last, 1, "a part of a file: {served:#?}");
+                let mut seen = of_thread.lock().unwrap();
+                different += usize::from(seen.1 != served.stamp());
+                *seen = (seen.0 + 1, served.stamp());
+            }
+            different
+        });
+        Self { seen, is_wanted, thread }
+    }
+
+    /// Waits for 20 more; gives the last one's stamp.
+    fn count_more(&self, when: &str) -> f64 {
+        let before = self.seen.lock().unwrap().0;
+        wait_for(when, || {
+            let seen = *self.seen.lock().unwrap();
+            (seen.0 >= before + 20).then_some(seen.1)
+        })
+    }
+
+    fn end(self) -> (usize, usize) {
+        drop(self.is_wanted);
+        let different = self.thread.join().unwrap();
+        (self.seen.lock().unwrap().0, different)
+    }
 }
 
 /// The program that a variable names; else says that the test is skipped.
