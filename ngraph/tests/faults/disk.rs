@@ -268,7 +268,7 @@ fn fill(folder: &Path) -> PathBuf {
 }
 
 /// Waits until the agent has failed to write `count` files since it began.
-fn wait_for_attempts(agent: &Agent, count: usize) {
+pub fn wait_for_attempts(agent: &Agent, count: usize) {
     wait_for("attempts to write", || (attempts(&agent.log()) >= count).then_some(()));
 }
 

@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::Command, sync::Arc, thread};
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::{
+    disk::wait_for_attempts,
     is_possible, lines, run,
     support::{
         agent::{Agent, command},
@@ -14,6 +15,7 @@ use crate::{
         netns,
         traffic::short_connections,
     },
+    told,
 };
 
 #[test]
@@ -75,6 +77,30 @@ fn a_folder_that_is_removed_is_made_again_and_files_go_on() {
     let log = agent.stop().1;
     let told = format!("{} was gone and is made anew", folder.display());
     assert_eq!(lines(&log, &told).len(), 1, "{log}");
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_the_folder_is_told_once_until_it_is_gone() {
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("textfile");
+    let mut command = into(&folder);
+    command.arg("--log-level=debug");
+    let agent = Agent::run(command, &folder);
+    agent.wait_for("the first file", |_| true);
+    let aside = parent.path().join("aside");
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "").unwrap();
+    wait_for_attempts(&agent, 6);
+    let last_good = fs::read_to_string(aside.join("ngraph.prom")).unwrap();
+    assert!(Metrics::parse(&last_good).sum("ngraph_build_info", &[]) == 1);
+    fs::remove_file(&folder).unwrap();
+    agent.wait_for("files again", |metrics| metrics.sum("ngraph_write_failures_total", &[]) >= 6);
+    let log = agent.stop().1;
+    let told = told(&log);
+    assert_eq!(told.len(), 4, "{log}");
+    let expected = format!("{} is not a folder", folder.display());
+    assert!(told[1].contains(" ERROR ") && told[1].contains(&expected), "{log}");
+    assert!(told[2].ends_with("files are written again"), "{log}");
 }
 
 #[test]
