@@ -32,7 +32,7 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
         match read_through(root, &processes) {
             Ok(tables) => {
                 snapshot.namespaces.insert(netns);
-                if let Some(process) = processes.last() {
+                if let Some(process) = processes.first() {
                     snapshot.processes.insert(netns, process.pid().to_string());
                 }
                 for table in tables {
