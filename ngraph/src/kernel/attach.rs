@@ -56,7 +56,8 @@ impl Tracer {
                 if !is_loaded {
                     program.load().map_err(|err| probe::explain(&err.into()))?;
                 }
-                let link = program.attach(target, 0).map_err(|err| probe::explain(&err.into()))?;
+                let link =
+                    program.attach(target, 0).map_err(|err| probe::explain_kprobe(&err.into()))?;
                 Link::KProbe(link)
             }
             _ => bail!("program {name} is of an unexpected type (built from another commit?)"),

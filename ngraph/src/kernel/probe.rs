@@ -73,11 +73,7 @@ pub fn perf_event_paranoid() -> Option<i32> {
 /// kernel said no for want of capabilities.
 pub fn explain(err: &anyhow::Error) -> anyhow::Error {
     let text = format!("{err:#}");
-    let is_denied = err.chain().any(|cause| {
-        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        kind == Some(std::io::ErrorKind::PermissionDenied)
-    });
-    if !is_denied {
+    if !is_denied(err) {
         return anyhow!(text);
     }
     let missing = missing_capabilities();
@@ -85,6 +81,25 @@ pub fn explain(err: &anyhow::Error) -> anyhow::Error {
         return anyhow!("{text} (the kernel forbids it: lockdown, seccomp or a security module?)");
     }
     anyhow!("{text} (needs {}: run as root, or grant them)", missing.join(" and "))
+}
+
+/// The same for the attaching of a kprobe, which takes more where the kernel is paranoid.
+pub fn explain_kprobe(err: &anyhow::Error) -> anyhow::Error {
+    let is_for_want_of_admin = is_denied(err) && missing_capabilities().is_empty() && !is_admin();
+    match perf_event_paranoid() {
+        Some(value) if value > 2 && is_for_want_of_admin => anyhow!(
+            "{err:#} (kernel.perf_event_paranoid is {value}: kprobes need CAP_SYS_ADMIN too, or \
+             sysctl kernel.perf_event_paranoid=2)"
+        ),
+        _ => explain(err),
+    }
+}
+
+fn is_denied(err: &anyhow::Error) -> bool {
+    err.chain().any(|cause| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        kind == Some(std::io::ErrorKind::PermissionDenied)
+    })
 }
 
 fn effective_capabilities() -> u64 {

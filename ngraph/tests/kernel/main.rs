@@ -9,6 +9,7 @@ mod direction;
 mod loss;
 mod namespaces;
 mod owner;
+mod privileges;
 mod protocols;
 mod start;
 #[path = "../support/mod.rs"]

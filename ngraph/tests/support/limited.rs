@@ -12,14 +12,20 @@ use std::{
     process::Command,
 };
 
+use rustix::{
+    process::{Gid, Resource, Rlimit, Uid, setrlimit},
+    thread::{self, CapabilitySet, CapabilitySets},
+};
 use tempfile::TempDir;
 
-use super::agent;
+use super::agent::{self, Agent};
 
 /// A user who owns nothing.
 pub const NOBODY: u32 = 65534;
 
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h>
+pub const CAP_SYS_ADMIN: u32 = 21;
+/// The same.
 pub const CAP_PERFMON: u32 = 38;
 /// The same.
 pub const CAP_BPF: u32 = 39;
@@ -57,6 +63,18 @@ impl Place {
         command
     }
 
+    /// Starts the agent as nobody with these capabilities, writing into that folder.
+    pub fn start_with(&self, kept: CapabilitySet, args: &[&str]) -> Agent {
+        let args: Vec<&str> =
+            ["--interval=1", "--no-resolve"].into_iter().chain(args.iter().copied()).collect();
+        let mut command = agent::command_of(&self.binary(), &args);
+        command.arg("--output").arg(self.output());
+        as_nobody_with(&mut command, kept);
+        let agent = Agent::run(command, &self.output());
+        agent.wait_for("the first file", |_| true);
+        agent
+    }
+
     fn binary(&self) -> PathBuf {
         self.place.path().join("ngraph")
     }
@@ -65,6 +83,31 @@ impl Place {
 /// Has `command` run as nobody.
 pub fn as_nobody(command: &mut Command) {
     command.uid(NOBODY).gid(NOBODY).current_dir(Path::new("/"));
+}
+
+/// Has `command`, run by root, run as nobody with these capabilities, as systemd does with
+/// `User=`, `AmbientCapabilities=` and `LimitMEMLOCK=infinity`.
+pub fn as_nobody_with(command: &mut Command, kept: CapabilitySet) {
+    let change = move || {
+        // Linux before 5.11 takes a map's memory from this limit. Where it can't be raised
+        // the kernel is one that needs no limit.
+        let all = Rlimit { current: None, maximum: None };
+        let _ = setrlimit(Resource::Memlock, all);
+        thread::set_keep_capabilities(true)?;
+        thread::set_thread_groups(&[])?;
+        thread::set_thread_gid(Gid::from_raw(NOBODY))?;
+        thread::set_thread_uid(Uid::from_raw(NOBODY))?;
+        let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: kept };
+        thread::set_capabilities(None, sets)?;
+        for cap in kept.iter() {
+            thread::configure_capability_in_ambient_set(cap, true)?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes system calls alone, and allocates nothing; the
+    // forked process has this one thread.
+    unsafe { command.pre_exec(change) };
+    command.current_dir(Path::new("/"));
 }
 
 /// Has `command`, run by root, end up with no capabilities but these.
