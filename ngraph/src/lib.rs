@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod doctor;
 pub mod export;
+pub mod fence;
 pub mod flow;
 pub mod graph;
 pub mod health;

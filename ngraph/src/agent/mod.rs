@@ -25,6 +25,7 @@ use tokio::{
 use crate::{
     clock,
     config::Config,
+    fence,
     flow::NetnsId,
     graph::Limits,
     health::HookCounts,
@@ -108,6 +109,8 @@ impl Agent {
         // Before anything else: what can't be written needs no tracing.
         let sink = Sink::open(&config)?;
         let mut captured = capture::open(&config)?;
+        // Before the first thread starts: what is given up is given up by thread.
+        fence::raise(&config).tell();
         meter::give_back_memory();
         let limits =
             Limits { max_edges: config.max_edges, edge_ttl: config.edge_ttl, name_wait: NAME_WAIT };

@@ -6,6 +6,7 @@ mod btf;
 mod disk;
 mod ending;
 mod environment;
+mod fence;
 mod killed;
 mod output;
 mod privileges;

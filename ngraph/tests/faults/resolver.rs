@@ -134,6 +134,28 @@ fn lie(query: &[u8]) -> Vec<u8> {
     reply(query, LIES.get(number - 1).unwrap_or(&b"\x06honest\x07example\x03com\0".as_slice()))
 }
 
+#[test]
+fn a_name_server_that_comes_with_another_file_is_asked() {
+    if !is_possible() {
+        return;
+    }
+    isolated(|| {
+        let (_silent, etc) = enter_world();
+        let server = UdpSocket::bind("127.0.0.2:53").unwrap();
+        thread::spawn(move || answer(&server, Duration::ZERO, honest));
+        let folder = TempDir::new().unwrap();
+        let agent = Agent::run(into(&folder), folder.path());
+        agent.wait_for("the first file", |_| true);
+        // As resolvconf and every well-kept program does it.
+        let new = etc.path().join("resolv.conf.new");
+        fs::write(&new, "nameserver 127.0.0.2\n").unwrap();
+        fs::rename(new, etc.path().join("resolv.conf")).unwrap();
+        let _held = connections(5..=5);
+        let edge = [("dest_ip", "10.9.0.5"), ("peer_hostname", "host-5.example.com")];
+        agent.wait_for("its answer", |metrics| metrics.with(EDGES, &edge).count() == 1);
+    });
+}
+
 /// A network where 10.0.0.0/8 is at home, and the only name server is what is given back,
 /// beside the folder that stands for /etc.
 fn enter_world() -> (UdpSocket, TempDir) {

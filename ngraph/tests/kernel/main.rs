@@ -6,6 +6,7 @@
 mod audit;
 mod counts;
 mod direction;
+mod fence;
 mod loss;
 mod namespaces;
 mod owner;
