@@ -38,6 +38,8 @@ fn root_is_told_that_the_raw_tracepoint_is_proven() {
     for name in ["kernel", "ring buffer", "BTF", "capabilities", STATES, "snapshots", "agent"] {
         assert_eq!(report.state(name), "ok", "{name}\n{}", report.text);
     }
+    let fence = report.about("fence");
+    assert!(fence.contains("keeps CAP_PERFMON, CAP_BPF; exec, ptrace,"), "{}", report.text);
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     assert_eq!(report.about("kernel"), release.trim());
     assert!(report.about("capture").contains(STATES), "{}", report.text);

@@ -1,5 +1,6 @@
 //! `ngraph doctor`: what this machine offers, a line each, with the remedy.
 
+mod fence;
 mod finding;
 mod hooks;
 mod kernel;
@@ -52,5 +53,6 @@ async fn look(config: &Config) -> Vec<Finding> {
     findings.extend(proc::look(config));
     findings.extend(output::look(&config.output));
     findings.push(resolver::look(config).await);
+    findings.push(fence::look(config));
     findings
 }
