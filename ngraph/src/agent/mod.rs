@@ -7,7 +7,7 @@ mod meter;
 mod revive;
 mod selftest;
 mod sink;
-mod state;
+pub mod state;
 
 use std::{
     collections::BTreeMap,

@@ -4,8 +4,11 @@ use std::{ops::RangeInclusive, time::Duration};
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
-/// Reads a duration that must lie within `bounds`, or says what is wrong with it.
-pub(crate) fn parse_within(
+/// Reads a duration that must lie within `bounds`.
+///
+/// # Errors
+/// Where it doesn't, or is none: what is wrong with it, for a user to read.
+pub fn parse_within(
     text: &str,
     bounds: RangeInclusive<Duration>,
 ) -> Result<Duration, &'static str> {
@@ -21,7 +24,7 @@ pub(crate) fn parse_within(
 /// for a `u64` is the longest duration, so that the caller can call it too long.
 ///
 /// Not humantime's grammar: it takes `1M` for a month and `1.5y` for a duration.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if is_digits(rest) {
         return Some(Duration::from_secs(number(rest)));
@@ -41,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// Writes whole seconds the way [`parse`] reads them.
-pub(crate) fn format(duration: Duration) -> String {
+pub fn format(duration: Duration) -> String {
     let mut rest = duration.as_secs();
     let mut text = String::new();
     for (name, unit_seconds) in UNITS {

@@ -1,7 +1,7 @@
 //! What the agent does: the command line, resolved and checked as a whole.
 
-pub(crate) mod duration;
-pub(crate) mod peers;
+pub mod duration;
+pub mod peers;
 pub(crate) mod value;
 
 use std::{

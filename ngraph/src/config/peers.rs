@@ -29,7 +29,10 @@ impl PeerFilter {
 }
 
 /// Reads a network in CIDR notation, or an address alone as the network of just itself.
-pub(crate) fn parse_net(text: &str) -> Result<IpNet, String> {
+///
+/// # Errors
+/// Where it's neither: what is wrong with it, for a user to read.
+pub fn parse_net(text: &str) -> Result<IpNet, String> {
     let (address, prefix) = match text.trim().split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text.trim(), None),

@@ -40,10 +40,15 @@ impl Offsets {
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(err) => return Err(err).with_context(|| format!("read {}", path.display())),
         };
-        Self::find(&bytes).with_context(|| format!("look into {}", path.display())).map(Some)
+        Self::from_btf(&bytes).with_context(|| format!("look into {}", path.display())).map(Some)
     }
 
-    fn find(bytes: &[u8]) -> Result<Self> {
+    /// Finds them in BTF.
+    ///
+    /// # Errors
+    /// Where the bytes aren't BTF, lack one of the fields, or have the head of `struct sock`
+    /// elsewhere than the kernel side reads it.
+    pub fn from_btf(bytes: &[u8]) -> Result<Self> {
         let btf = Btf::new(bytes)?;
         for (field, expected) in sock_common::FIELDS {
             let found = btf.offset("sock_common", field)?;

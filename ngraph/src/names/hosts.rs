@@ -9,11 +9,11 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 /// What a hosts file says: address to canonical name.
 #[derive(Debug, Default)]
-pub(super) struct Hosts(BTreeMap<IpAddr, String>);
+pub struct Hosts(BTreeMap<IpAddr, String>);
 
 impl Hosts {
     /// Reads the text of a hosts file; lines it doesn't understand say nothing.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut names = BTreeMap::new();
         for line in text.trim_start_matches('\u{feff}').lines() {
             let fields = line.split('#').next().unwrap_or_default();
@@ -28,7 +28,7 @@ impl Hosts {
     }
 
     /// Gives the canonical name of `address`.
-    pub(super) fn name(&self, address: IpAddr) -> Option<&str> {
+    pub fn name(&self, address: IpAddr) -> Option<&str> {
         self.0.get(&address).map(String::as_str)
     }
 }

@@ -5,7 +5,7 @@
 
 mod cache;
 pub mod hostname;
-mod hosts;
+pub mod hosts;
 mod lookups;
 pub mod resolver;
 #[cfg(test)]

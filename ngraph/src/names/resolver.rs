@@ -14,7 +14,7 @@ use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
-    proto::rr::RData,
+    proto::rr::{RData, Record},
     system_conf::parse_resolv_conf,
 };
 
@@ -107,9 +107,7 @@ impl Resolve for Dns {
             return Ok(vec![name.to_owned()]);
         }
         match dns.reverse_lookup(peer).await {
-            Ok(found) => {
-                Ok(found.answers().iter().filter_map(|record| name(&record.data)).collect())
-            }
+            Ok(found) => Ok(ptr_names(found.answers())),
             // NXDOMAIN, and NOERROR without a PTR: it is certain that there is no name.
             Err(NetError::Dns(DnsError::NoRecordsFound(_))) => Ok(Vec::new()),
             Err(err) => Err(anyhow!(err).context("ask the name servers")),
@@ -182,12 +180,14 @@ fn set_up(config: ResolverConfig, options: ResolverOpts) -> anyhow::Result<Tokio
     builder.build().context("set up the resolver")
 }
 
-/// Gives the name in a PTR record, in ASCII: a Unicode form would not survive the cleaning.
-fn name(data: &RData) -> Option<String> {
-    match data {
+/// Gives the names in the PTR records among `answers`, in ASCII: a Unicode form would not
+/// survive the cleaning.
+pub fn ptr_names(answers: &[Record]) -> Vec<String> {
+    let name = |record: &Record| match &record.data {
         RData::PTR(name) => Some(name.to_ascii()),
         _ => None,
-    }
+    };
+    answers.iter().filter_map(name).collect()
 }
 
 #[cfg(test)]

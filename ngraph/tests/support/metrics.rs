@@ -1,6 +1,6 @@
 //! Reads a metrics file back, strictly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,13 +15,24 @@ pub struct Sample {
 pub struct Metrics(pub Vec<Sample>);
 
 impl Metrics {
-    /// Parses a file; panics on a line that is no sample and no comment, on a series that
-    /// is there twice, and on a file that doesn't end in a newline.
+    /// Parses a file; panics on a line that is no sample and no comment, on a sample that
+    /// isn't of the family whose `# TYPE` came last, on a family or series that is there
+    /// twice, and on a file that doesn't end in a newline.
     pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the file ends in the middle of a line:\n{text}");
-        let mut seen = std::collections::BTreeSet::new();
+        let (mut families, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut samples = Vec::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let mut family = "";
+        // Not lines(), which takes a carriage return for a part of the line's end.
+        for line in text.split_terminator('\n') {
+            if let Some(comment) = line.strip_prefix("# ") {
+                let mut words = comment.split(' ');
+                if words.next() == Some("TYPE") {
+                    family = words.next().expect("the family's name");
+                    assert!(families.insert(family), "two families: {family}");
+                }
+                continue;
+            }
             let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("line: {line}"));
             assert!(seen.insert(series), "twice: {series}");
             let value = value.parse().unwrap_or_else(|_| panic!("line: {line}"));
@@ -29,6 +40,10 @@ impl Metrics {
                 Some((name, labels)) => (name, labels.strip_suffix('}').expect("a closing brace")),
                 None => (series, ""),
             };
+            // node_exporter's own file has summaries beside ours.
+            let parts = ["", "_sum", "_count", "_bucket"];
+            let is_part = name.strip_prefix(family).is_some_and(|rest| parts.contains(&rest));
+            assert!(is_part, "not of the family {family}: {line}");
             let labels = parse_labels(labels);
             samples.push(Sample { name: name.to_owned(), labels, value });
         }
@@ -77,13 +92,20 @@ fn parse_labels(text: &str) -> BTreeMap<String, String> {
                 (at, '"') => break at,
                 (_, '\\') => match chars.next().expect("an escaped character").1 {
                     'n' => value.push('\n'),
-                    other => value.push(other),
+                    other @ ('\\' | '"') => value.push(other),
+                    other => panic!("an escape that the format doesn't have: {other:?}"),
                 },
                 (_, other) => value.push(other),
             }
         };
-        labels.insert(label.to_owned(), value);
-        rest = behind[end + 1..].trim_start_matches(',');
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        assert!(!label.is_empty() && label.bytes().all(is_plain), "label: {label:?}");
+        assert_eq!(labels.insert(label.to_owned(), value), None, "label twice: {label}");
+        rest = &behind[end + 1..];
+        if !rest.is_empty() {
+            rest = rest.strip_prefix(',').expect("a comma between labels");
+            assert!(!rest.is_empty(), "a comma behind the last label");
+        }
     }
     labels
 }

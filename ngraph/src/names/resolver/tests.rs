@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hickory_resolver::proto::{
     op::{Message, ResponseCode},
     rr::{
-        Name, Record,
+        Name,
         rdata::{CNAME, PTR},
     },
 };
