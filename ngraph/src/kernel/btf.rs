@@ -35,8 +35,11 @@ const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
 const HEADER: usize = 12;
 const MEMBER: usize = 12;
-/// Members inside members: deeper than any kernel struct, and an end for bytes that lie.
+/// Names and qualifiers before a type: more than any kernel type has, and an end for bytes
+/// that lie.
 const DEPTH: usize = 16;
+/// Unnamed members searched for one name, likewise.
+const NESTED: usize = 256;
 
 impl<'a> Btf<'a> {
     /// Finds out where the types are.
@@ -69,9 +72,9 @@ impl<'a> Btf<'a> {
         let mut at = self.structure(structure)?;
         let mut bits = 0;
         for name in path.split('.') {
-            let (offset, target) = (self.member(at, name, 0)?)
+            let (offset, target) = (self.member(at, name, &mut Vec::new())?)
                 .with_context(|| format!("struct {structure} has no member {path}"))?;
-            bits += offset;
+            bits = sum(bits, offset)?;
             at = target;
         }
         ensure!(bits % 8 == 0, "member {path} of struct {structure} is a bit field");
@@ -88,9 +91,15 @@ impl<'a> Btf<'a> {
         bail!("no struct {name}")
     }
 
-    /// Offset in bits and type of a member, looked for in unnamed members too.
-    fn member(&self, id: u32, name: &str, depth: usize) -> Result<Option<(u32, u32)>> {
-        ensure!(depth < DEPTH, "types nest without end");
+    /// Offset in bits and type of a member, looked for in unnamed members too. `searched`
+    /// are the structs that lack it: bytes that lie may have one inside others thousands of
+    /// times, or inside itself.
+    fn member(&self, id: u32, name: &str, searched: &mut Vec<u32>) -> Result<Option<(u32, u32)>> {
+        if searched.contains(&id) {
+            return Ok(None);
+        }
+        ensure!(searched.len() < NESTED, "types nest without end");
+        searched.push(id);
         let found = self.resolve(id)?;
         if found.kind != STRUCT && found.kind != UNION {
             return Ok(None);
@@ -105,9 +114,9 @@ impl<'a> Btf<'a> {
                 return Ok(Some((offset, target)));
             }
             if label == 0
-                && let Some((inner, target)) = self.member(target, name, depth + 1)?
+                && let Some((inner, target)) = self.member(target, name, searched)?
             {
-                return Ok(Some((offset.saturating_add(inner), target)));
+                return Ok(Some((sum(offset, inner)?, target)));
             }
         }
         Ok(None)
@@ -160,6 +169,10 @@ fn extra(kind: u32, count: usize) -> Result<usize> {
         6 | 13 => count * 8,
         _ => bail!("a type of unknown kind {kind}"),
     })
+}
+
+fn sum(bits: u32, offset: u32) -> Result<u32> {
+    bits.checked_add(offset).context("a member lies beyond the end of any struct")
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
