@@ -48,7 +48,17 @@ pub fn parse_net(text: &str) -> Result<IpNet, String> {
         }
         Some(digits) => digits.parse().unwrap_or(u8::MAX),
     };
-    IpNet::new(address, prefix).map_err(|_| format!("prefix length is more than {longest}"))
+    let net =
+        IpNet::new(address, prefix).map_err(|_| format!("prefix length is more than {longest}"))?;
+    match (address.to_canonical(), unmap(net)) {
+        // A peer's address is never IPv4-mapped: this would hold none of those that it names.
+        (IpAddr::V4(_), IpNet::V6(_)) => {
+            Err("prefix length of an IPv4-mapped network is less than 96 (write it as IPv4, \
+                 such as 10.0.0.0/8)"
+                .to_owned())
+        }
+        _ => Ok(net),
+    }
 }
 
 /// Turns `::ffff:10.0.0.0/104` into `10.0.0.0/8`, as a peer's address is turned.
@@ -108,6 +118,15 @@ mod tests {
         assert_eq!(parse_net("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
         assert_eq!(parse_net(" fe80::1 ").unwrap().to_string(), "fe80::1/128");
         assert_eq!(parse_net("0.0.0.0/0").unwrap().to_string(), "0.0.0.0/0");
+    }
+
+    #[test]
+    fn a_network_without_the_address_that_it_names_is_none() {
+        assert!(parse_net("::ffff:10.0.0.0/96").is_ok());
+        for text in ["::ffff:10.0.0.0/95", "::ffff:10.0.0.0/8", "::ffff:0.0.0.0/0"] {
+            let error = parse_net(text).unwrap_err();
+            assert!(error.contains("less than 96"), "{text:?}: {error}");
+        }
     }
 
     #[test]
