@@ -1,4 +1,4 @@
-//! What cargo can't say: setup, run, the kernel matrix, the static binary.
+//! What cargo can't say: setup, run, the kernel matrix, the fuzzer, the static binary.
 //!
 //! This file only reads the command line; each verb is a file of its own.
 
@@ -10,6 +10,7 @@ mod command;
 mod cpio;
 mod dist;
 mod elf;
+mod fuzz;
 mod initramfs;
 mod kernel;
 mod lint;
@@ -62,6 +63,14 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Feed the agent's parsers bad input for a while; a panic or a broken rule is an error
+    Fuzz {
+        /// Targets, of fuzz/fuzz_targets; none: all
+        targets: Vec<String>,
+        /// How long each runs
+        #[arg(long, default_value_t = 20)]
+        seconds: u32,
+    },
     /// Run the kernel tests in guests, one for each kernel
     Vm {
         /// Kernel versions, as far as they matter: 5.10, 6.12, 7
@@ -82,6 +91,7 @@ fn main() -> ExitCode {
         Verb::Test { no_vm, kernels, args } => {
             test::test(if no_vm { &[] } else { &kernels }, &args)
         }
+        Verb::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds),
         Verb::Vm { kernels, args } => vm::vm(&kernels, &args),
     };
     match result {
