@@ -81,6 +81,10 @@ fn the_lock_goes_with_the_folder_and_who_loses_it_keeps_off_until_it_is_free() {
 
     // A new folder in its place, taken by another before the first comes to write.
     first.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", first.pid());
+    wait_for("the first one to stand still", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ").then_some(())
+    });
     fs::rename(&place, &aside).unwrap();
     let second = Agent::run(at(&place, &[]), &place);
     second.wait_for("the second one's file", |_| true);
