@@ -21,6 +21,10 @@ use crate::config::{Config, Output, Scope};
 const READ: [&str; 4] = ["/proc", "/sys", "/etc", "/run"];
 const LINKS: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
+/// The program, for a panic's backtrace; and where random numbers come from in a static binary,
+/// which can't look for the C library's getrandom(): a resolver's queries take some.
+const FILES: [&str; 3] = ["/proc/self/exe", "/dev/random", "/dev/urandom"];
+
 /// Cleared from time to time, by systemd-tmpfiles and by people, with all that is in them.
 const CLEARED: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev/shm"];
 
@@ -63,15 +67,13 @@ pub(super) fn restrict(config: &Config, lacks: &mut Vec<String>) -> Files {
 
 fn enforce(places: &Places) -> Result<RulesetStatus, RulesetError> {
     let read = make_bitflags!(AccessFs::{ReadFile | ReadDir});
-    // For a panic's backtrace.
-    let own = [Path::new("/proc/self/exe")];
     // What the kernel doesn't know of these it isn't asked for.
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI::V5))?
         .scope(Reach::Signal)?
         .create()?
         .add_rules(path_beneath_rules(&places.read, read))?
-        .add_rules(path_beneath_rules(own, read))?
+        .add_rules(path_beneath_rules(FILES, AccessFs::ReadFile))?
         .add_rules(path_beneath_rules(&places.write, WRITE))?
         .restrict_self()?;
     Ok(status.ruleset)

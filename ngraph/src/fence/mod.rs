@@ -4,6 +4,10 @@
 //! All of it holds for the calling thread and those that it starts. A kernel that lacks a part
 //! of it, or a container that forbids it, leaves the agent with less of a fence and no less of
 //! a capture.
+//!
+//! The process stays one that can be dumped and looked at: otherwise /proc/self/fdinfo, where the
+//! kernel tells of missed runs, is closed before Linux 5.14 to an agent that isn't root. Whoever
+//! has less capabilities than it keeps can't trace it anyway.
 
 mod capabilities;
 mod files;
