@@ -209,6 +209,9 @@ impl LiveSet {
         // The kernel gives a flow to one socket at a time. The end of the one before is lost,
         // or on its way: another processor reports it.
         if let Some(&before) = self.by_flow.get(&flow) {
+            if before.sock == 0 {
+                self.alike.overtaken(&flow);
+            }
             self.close(before, sink);
         }
         if self.insert(id, flow, role, at_ns, Some(self.file)) {

@@ -25,11 +25,16 @@ pub struct Sight {
     /// Whether they see connections end. If not, a namespace that no process shows any more
     /// has no connections; if so, their ends will be told.
     pub sees_ends: bool,
-    /// Whether events were lost since the snapshot before: an absence needs no second one.
+    /// Whether events were lost since the snapshot before: then the end of a connection may
+    /// be, too, in a namespace that no process shows.
     pub is_lossy: bool,
     /// Whether this is the first snapshot: what it finds was there before us.
     pub is_first: bool,
 }
+
+/// Snapshots in a row that prove a connection gone. Whatever was lost: were one enough, a
+/// row that /proc skipped would end a connection, and the next snapshot open it again.
+const ABSENCES: u8 = 2;
 
 impl LiveSet {
     /// A snapshot is about to begin: until it is reconciled, ends are remembered.
@@ -79,7 +84,8 @@ impl LiveSet {
     ) {
         let id = self.serial();
         let file = (!is_counted).then_some(self.file);
-        let is_alike = self.alike.find(role, &flow);
+        // One that may be older than we are leaves those that were told of to the next.
+        let is_alike = !is_counted && self.alike.find(role, &flow);
         if !self.insert(id, flow, role, snapshot.began.as_nanos() as u64, file) {
             // Of those without room, the ones that weren't counted yet can't be told.
             return;
@@ -99,7 +105,6 @@ impl LiveSet {
         sight: Sight,
         repairs: &mut Repairs,
     ) -> Vec<ConnId> {
-        let needed = if sight.is_lossy { 1 } else { 2 };
         let began_ns = snapshot.began.as_nanos() as u64;
         let covers = |netns: NetnsId| snapshot.namespaces.contains(&netns);
         let mut gone = Vec::new();
@@ -110,7 +115,7 @@ impl LiveSet {
                 continue;
             }
             conn.absent += 1;
-            if conn.absent >= needed {
+            if conn.absent >= ABSENCES {
                 gone.push(id);
             } else {
                 repairs.suspects += 1;

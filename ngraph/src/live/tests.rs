@@ -185,11 +185,13 @@ fn one_absence_is_no_end_and_two_are() {
 }
 
 #[test]
-fn after_a_loss_one_absence_is_an_end() {
+fn after_a_loss_a_namespace_that_no_process_shows_is_judged_too() {
     let mut set = Set::default();
     set.apply(opened(1, 1000));
-    let repairs = set.reconcile(&snapshot(&[]), Sight { is_lossy: true, ..SIGHT });
-    assert_eq!(repairs, Repairs { closed: 1, ..Repairs::default() });
+    let elsewhere = Snapshot { namespaces: BTreeSet::new(), ..snapshot(&[]) };
+    let lossy = Sight { is_lossy: true, ..SIGHT };
+    assert_eq!(set.reconcile(&elsewhere, lossy).suspects, 1);
+    assert_eq!(set.reconcile(&elsewhere, lossy).closed, 1);
 }
 
 #[test]
@@ -257,10 +259,23 @@ fn connections_told_of_by_number_are_found_and_not_counted_again() {
     set.live.begin_snapshot();
     assert_eq!(set.reconcile(&snapshot(&[1, 2]), SIGHT), Repairs::default());
     assert_eq!((set.live.len(), set.counted()), (2, 3));
-    // The third is over, so what turns up from now on was missed.
+    // Twice not found, the third is over, and what turns up from now on was missed.
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[1, 2]), SIGHT), Repairs::default());
     set.live.begin_snapshot();
     let repairs = set.reconcile(&snapshot(&[1, 2, 3]), SIGHT);
     assert_eq!((repairs.opened, set.counted()), (1, 4));
+}
+
+#[test]
+fn one_told_of_by_number_that_a_snapshot_skips_is_found_by_the_next() {
+    let mut set = Set::default();
+    set.apply(alike(1));
+    for rows in [&[][..], &[1]] {
+        set.live.begin_snapshot();
+        assert_eq!(set.reconcile(&snapshot(rows), SIGHT), Repairs::default());
+    }
+    assert_eq!((set.live.len(), set.counted()), (1, 1));
 }
 
 #[test]

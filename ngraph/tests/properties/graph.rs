@@ -122,7 +122,7 @@ proptest! {
                 }
                 Step::Fail { peer, reason } => {
                     model.failed[reason as usize] += 1;
-                    graph.apply(&Change::Failed { flow: flow(peer), reason }, now);
+                    graph.apply(&Change::Failed { flow: flow(peer), reason, count: 1 }, now);
                 }
                 Step::File { is_written } => {
                     let view = graph.file(now, |_| Answer::Known(Arc::from("")));

@@ -17,14 +17,15 @@ use proptest::prelude::*;
 /// How many flows there are: two edges outbound, one inbound, and one in another namespace.
 pub const SLOTS: u8 = 8;
 
-/// What becomes of an event on its way. An event whose details are given up for a count of
-/// its edge would be a third fate, of openings alone.
+/// What becomes of an event on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It waits in the ring until it is drained.
     Told,
     /// It is told behind the next opening of its flow, which another processor reports.
     Overtaken,
+    /// The ring is full: an opening is counted by its edge, an end is counted and no more.
+    Counted,
     /// Nobody ever learns of it, but that something was lost.
     Lost,
 }
@@ -54,15 +55,12 @@ pub enum Step {
     File,
 }
 
-/// Any sequence of steps, in which events may be lost if `lossy`.
-pub fn steps(lossy: bool) -> impl Strategy<Value = Vec<Step>> {
+/// Any sequence of steps, in which events may meet one of these fates beside being told.
+pub fn steps(fates: &'static [Fate]) -> impl Strategy<Value = Vec<Step>> {
     let slot = 0..SLOTS;
-    let fate = move || {
-        prop_oneof![
-            8 => Just(Fate::Told),
-            2 => Just(if lossy { Fate::Lost } else { Fate::Told })
-        ]
-    };
+    let other =
+        move || (0..fates.len().max(1)).prop_map(|at| *fates.get(at).unwrap_or(&Fate::Told));
+    let fate = move || prop_oneof![8 => Just(Fate::Told), 2 => other()];
     let before = prop_oneof![3 => fate(), 1 => Just(Fate::Overtaken)];
     let step = prop_oneof![
         8 => (slot.clone(), before, fate())
@@ -106,6 +104,8 @@ pub struct Conn {
     pub id: Option<ConnId>,
     /// The file in the making when it opened; none: before the agent.
     pub file: Option<u32>,
+    /// Whether its opening was counted by its edge.
+    pub is_counted: bool,
 }
 
 /// The world. Time is a count of what happened.
@@ -122,7 +122,14 @@ pub struct World {
     pub lost: u64,
     /// Number of the file in the making.
     pub file: u32,
+    /// Whether a flow whose end nobody told of is used again only after snapshots have shown
+    /// that it is free: else the next connection may be taken for the one before.
+    pub rests_flows: bool,
+    /// Such flows, by slot, and how many snapshots have begun since.
+    resting: BTreeMap<u8, u8>,
     ring: VecDeque<Observation>,
+    /// Openings counted by their edge, behind the ring.
+    counted: BTreeMap<(Role, Flow), u64>,
     free: Vec<u64>,
     now_ns: u64,
 }
@@ -132,13 +139,18 @@ impl World {
     pub fn new(states_speak: bool, older: u8) -> Self {
         let older = (0..SLOTS).filter(|slot| older & 1 << slot != 0);
         Self {
-            open: older.map(|slot| (slot, Conn { id: None, file: None })).collect(),
+            open: older
+                .map(|slot| (slot, Conn { id: None, file: None, is_counted: false }))
+                .collect(),
             states_speak,
             opened: Default::default(),
             brief: Default::default(),
             lost: 0,
             file: 0,
+            rests_flows: false,
+            resting: BTreeMap::new(),
             ring: VecDeque::new(),
+            counted: BTreeMap::new(),
             free: (0..u64::from(SLOTS)).map(|n| 0x1000 + n).collect(),
             now_ns: 1_000,
         }
@@ -152,12 +164,22 @@ impl World {
 
     /// A connection opens in a slot, after the one that is there has closed.
     pub fn open(&mut self, slot: u8, before: Fate, fate: Fate) {
+        let is_resting = self.resting.contains_key(&slot);
+        let is_told = matches!(before, Fate::Told | Fate::Overtaken);
+        if self.rests_flows && (is_resting || self.open.contains_key(&slot) && !is_told) {
+            return;
+        }
         let is_overtaken = self.close(slot, before) && before == Fate::Overtaken;
         let is_heard = self.states_speak || role(slot) == Role::Outbound;
         let id = is_heard.then(|| self.identity());
-        self.open.insert(slot, Conn { id, file: Some(self.file) });
+        let is_counted = fate == Fate::Counted && id.is_some();
+        self.open.insert(slot, Conn { id, file: Some(self.file), is_counted });
         self.opened[usize::from(slot)] += 1;
-        if let Some(id) = id {
+        if is_counted {
+            let edge = Flow { local_port: 0, peer_port: 0, ..flow(slot) };
+            *self.counted.entry((role(slot), edge)).or_default() += 1;
+            self.lost += 1;
+        } else if let Some(id) = id {
             self.tell(self.opening(slot, id, false), fate);
         }
         if is_overtaken && self.states_speak && fate == Fate::Told {
@@ -177,10 +199,14 @@ impl World {
             // The next connection anywhere gets this very socket.
             self.free.push(id.sock);
         }
+        if !matches!(fate, Fate::Told | Fate::Overtaken) {
+            self.resting.insert(slot, 0);
+        }
         if self.states_speak {
+            let (flow, alike) = (flow(slot), conn.is_counted.then(|| role(slot)));
             let closed = match conn.id {
-                Some(id) => Observation::Closed(id),
-                None => Observation::ClosedOlder(flow(slot)),
+                Some(id) if !conn.is_counted => Observation::Closed(id),
+                _ => Observation::ClosedUnnamed { flow, alike },
             };
             self.tell(closed, fate);
         }
@@ -196,6 +222,7 @@ impl World {
         let id = self.identity();
         if let Some(conn) = self.open.get_mut(&slot) {
             conn.id = Some(id);
+            conn.is_counted = false;
             // One older than the agent opens, as far as the probes can tell.
             self.opened[usize::from(slot)] += u64::from(conn.file.is_none());
         }
@@ -206,17 +233,25 @@ impl World {
     pub fn fail(&mut self, slot: u8) {
         self.tick();
         let flow = Flow { local_port: 1, ..flow(slot) };
-        self.tell(Observation::Failed { flow, reason: Reason::Refused }, Fate::Told);
+        self.tell(
+            Observation::Failed { flow, reason: Reason::Refused, was_sent: true, count: 1 },
+            Fate::Told,
+        );
     }
 
-    /// What waits in the ring, in order.
+    /// What waits in the ring, in order, and then what was counted.
     pub fn drain(&mut self) -> impl Iterator<Item = Observation> {
-        std::mem::take(&mut self.ring).into_iter()
+        let counted = std::mem::take(&mut self.counted).into_iter();
+        let counted =
+            counted.map(|((role, flow), count)| Observation::OpenedAlike { flow, role, count });
+        std::mem::take(&mut self.ring).into_iter().chain(counted)
     }
 
     /// What a snapshot that begins now knows before it has read a row.
     pub fn snapshot(&mut self) -> Snapshot {
         let began = Duration::from_nanos(self.tick());
+        self.resting.values_mut().for_each(|snapshots| *snapshots += 1);
+        self.resting.retain(|_, snapshots| *snapshots < 4);
         let mut snapshot = Snapshot { began, ..Snapshot::default() };
         for slot in 0..SLOTS {
             let flow = flow(slot);
@@ -241,13 +276,14 @@ impl World {
 
     fn opening(&self, slot: u8, id: ConnId, may_be_known: bool) -> Observation {
         let (flow, role) = (flow(slot), role(slot));
-        Observation::Opened { id, flow, role, at_ns: self.now_ns, owner: None, may_be_known }
+        let (id, at_ns) = (Some(id), self.now_ns);
+        Observation::Opened { id, flow, role, at_ns, owner: None, may_be_known }
     }
 
     fn tell(&mut self, observation: Observation, fate: Fate) {
         match fate {
             Fate::Told | Fate::Overtaken => self.ring.push_back(observation),
-            Fate::Lost => self.lost += 1,
+            Fate::Counted | Fate::Lost => self.lost += 1,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Bytes as what the ring buffer and /proc tell, all the way to the file.
 //!
 //! The first byte says how records are read. Then come steps of a byte and its operands:
-//! a record, an earlier record told again as another kind, a snapshot of earlier records'
-//! flows, a file, a stretch of time.
+//! a record, a number of records alike, an earlier record told again as another kind, a
+//! snapshot of earlier records' flows, a file, a stretch of time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,10 @@ use ngraph::{
     observe::{Observation, Reading},
     snapshot::{Row, RowState, Snapshot},
 };
-use ngraph_common::event::{FlowEvent, kind};
+use ngraph_common::{
+    event::{FlowEvent, kind},
+    overflow::Like,
+};
 use zerocopy::FromBytes as _;
 
 use super::metrics::Metrics;
@@ -52,7 +55,8 @@ impl Run {
             edge_ttl: Duration::from_secs(60),
             name_wait: Duration::from_secs(5),
         };
-        let state = State::new(limits, PeerFilter::default(), reading);
+        let room = usize::from(how >> 2 & 3) * 4 + 1;
+        let state = State::new(limits, room, PeerFilter::default(), reading);
         Self { state, reading, records: Vec::new(), now: Duration::from_secs(1_000), files: 0 }
     }
 
@@ -79,6 +83,12 @@ impl Run {
             5 => {
                 if let Some((&rows, rest)) = bytes.split_first() {
                     self.snapshot(step >> 3, rows);
+                    return rest;
+                }
+            }
+            7 => {
+                if let Ok((like, rest)) = Like::read_from_prefix(bytes) {
+                    self.state.record_alike(&like, u64::from(step >> 3) + 1, self.now);
                     return rest;
                 }
             }
