@@ -1,10 +1,7 @@
 //! What becomes of an event that finds the ring buffer full: it is counted with its like.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
-use ngraph_common::{
-    event::{FlowEvent, kind},
-    overflow::Like,
-};
+use ngraph_common::{event::kind, overflow::Like};
 
 use crate::{
     emit::{Outcome, add_one},
@@ -22,11 +19,13 @@ pub fn overflow(kind: u8, role: u8, flow: Option<&Flow>, error: u32) -> Outcome 
         kind::CONNECT | kind::ACCEPT => STATES_SPEAK.load() == 0,
         _ => false,
     };
-    let mut like = Like::of_kind(kind, shelf);
+    let mut like = Like { kind, shelf, ..Like::default() };
     if tells_edge && let Some(flow) = flow {
-        let mut event = FlowEvent { kind, role, error, ..FlowEvent::default() };
-        flow.write_to(&mut event);
-        like = Like::of(&event, shelf);
+        like.netns = flow.netns;
+        like.local = flow.local;
+        like.peer = flow.peer;
+        like.error = error as u16;
+        like.role = role;
     }
     if one_more(&like) || OVERFLOW.insert(like, 1, BPF_NOEXIST.into()).is_ok() || one_more(&like) {
         Outcome::Overflowed

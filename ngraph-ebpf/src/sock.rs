@@ -1,6 +1,8 @@
 //! The one place that reads kernel memory: a socket's addresses, namespace, protocol, error.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 use ngraph_common::{event::FlowEvent, names::ABSENT, sock_common::SockCommon};
 
 use crate::maps::{INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL};
@@ -8,11 +10,15 @@ use crate::maps::{INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL};
 /// Address of a kernel `struct sock`, as a hook was handed it.
 pub type SockAddress = u64;
 
-/// What a socket says of its connection.
+/// What a socket says of its connection, in the record's notation. Small, since every hook
+/// has one on its stack, and all stacks of a call are 512 bytes together before Linux 6.13.
+#[derive(Clone, Copy, Default)]
 pub struct Flow {
-    head: SockCommon,
-    netns: u64,
-    local_port: u16,
+    pub netns: u64,
+    pub local: [u8; 16],
+    pub peer: [u8; 16],
+    pub local_port: u16,
+    pub peer_port: u16,
 }
 
 impl Flow {
@@ -23,21 +29,14 @@ impl Flow {
         self.local_port == 0 && INET_SPORT.load() != ABSENT
     }
 
-    /// Writes namespace, addresses and ports into the record, in its notation.
+    /// Writes namespace, addresses and ports into the record.
     #[inline(always)]
     pub fn write_to(&self, event: &mut FlowEvent) {
-        let head = &self.head;
         event.netns = self.netns;
+        event.local = self.local;
+        event.peer = self.peer;
         event.local_port = self.local_port;
-        event.peer_port = u16::from_be_bytes(head.dport);
-        // A v6 socket may have rubbish in the v4 fields, so only a v4 one is asked for them.
-        if head.family == AF_INET {
-            event.local = mapped_v6(head.rcv_saddr);
-            event.peer = mapped_v6(head.daddr);
-        } else {
-            event.local = head.v6_rcv_saddr;
-            event.peer = head.v6_daddr;
-        }
+        event.peer_port = self.peer_port;
     }
 }
 
@@ -53,29 +52,56 @@ const IPPROTO_TCP: u16 = 6;
 /// replace it.
 #[inline(always)]
 pub fn wanted_flow(sock: SockAddress) -> Option<Flow> {
-    let head: SockCommon = read(sock, 0)?;
+    let mut flow = Flow::default();
+    if read_wanted(sock, &mut flow) { Some(flow) } else { None }
+}
+
+/// Not inlined: what it reads lies on a stack of its own, which is free again when it returns.
+#[inline(never)]
+fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
+    let mut head = MaybeUninit::<SockCommon>::uninit();
+    // SAFETY: the helper checks the address it reads from, and writes all of `head` or fails.
+    let head = unsafe {
+        let size = size_of::<SockCommon>() as u32;
+        if generated::bpf_probe_read_kernel(head.as_mut_ptr().cast(), size, sock as *const _) != 0 {
+            return false;
+        }
+        head.assume_init_ref()
+    };
     if head.family != AF_INET && head.family != AF_INET6 {
-        return None;
+        return false;
     }
     if let Some(protocol) = read_at::<u16>(sock, SK_PROTOCOL.load())
         && protocol != IPPROTO_TCP
     {
-        return None;
+        return false;
     }
-    let netns = match NET_INUM.load() {
+    flow.netns = match NET_INUM.load() {
         ABSENT => head.net,
-        offset => u64::from(read::<u32>(head.net, offset)?),
+        offset => match read::<u32>(head.net, offset) {
+            Some(inum) => inum.into(),
+            None => return false,
+        },
     };
     let only = ONLY_NETNS.load();
-    if only != 0 && only != netns {
-        return None;
+    if only != 0 && only != flow.netns {
+        return false;
     }
-    let local_port = match head.num {
+    flow.local_port = match head.num {
         // Given back already, as always at CLOSE; struct inet_sock still has it.
         0 => u16::from_be(read_at::<u16>(sock, INET_SPORT.load()).unwrap_or(0)),
         port => port,
     };
-    Some(Flow { head, netns, local_port })
+    flow.peer_port = u16::from_be_bytes(head.dport);
+    // A v6 socket may have rubbish in the v4 fields, so only a v4 one is asked for them.
+    if head.family == AF_INET {
+        flow.local = mapped_v6(head.rcv_saddr);
+        flow.peer = mapped_v6(head.daddr);
+    } else {
+        flow.local = head.v6_rcv_saddr;
+        flow.peer = head.v6_daddr;
+    }
+    true
 }
 
 /// The socket's pending error number; 0: none, or not to be read on this kernel.

@@ -1,17 +1,12 @@
 //! The kernel's own counts of connections opened in a namespace, through one of its
 //! processes.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
-use procfs::process::Process;
 
 use super::namespaces;
-use crate::{
-    audit::Opens,
-    flow::{NetnsId, Role},
-    graph::PerRole,
-};
+use crate::{audit::Opens, flow::NetnsId, graph::PerRole};
 
 /// Reads `net/snmp` of the process that `root` shows as `process` (a process id, or `self`).
 ///
@@ -20,17 +15,26 @@ use crate::{
 /// may have its id.
 pub fn read(root: &Path, process: &str, netns: NetnsId) -> Result<Opens> {
     let path = root.join(process);
-    let context = || format!("read {}/net/snmp", path.display());
-    let snmp =
-        Process::new_with_root(path.clone()).and_then(|it| it.snmp()).with_context(context)?;
+    let file = path.join("net/snmp");
+    let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+    let Some(opens) = parse(&text) else {
+        bail!("read {}: it tells no Tcp: ActiveOpens and PassiveOpens", file.display());
+    };
     // Afterwards: what was read is of the namespace that it lived in all the time.
     if namespaces::of_process(&path)? != netns {
-        bail!("{}: the process isn't in namespace {} any more", context(), netns.0);
+        bail!("{} isn't in namespace {} any more", path.display(), netns.0);
     }
-    Ok(PerRole::from_fn(|role| match role {
-        Role::Inbound => snmp.tcp_passive_opens,
-        Role::Outbound => snmp.tcp_active_opens,
-    }))
+    Ok(opens)
+}
+
+/// Finds the two among the columns of the two lines `Tcp:`. The procfs crate wants all the
+/// other protocols, too, and Linux 7 has no UdpLite any more.
+fn parse(text: &str) -> Option<Opens> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (lines.next()?.split(' '), lines.next()?.split(' '));
+    let columns: Vec<(&str, &str)> = names.zip(values).collect();
+    let value = |name| columns.iter().find(|column| column.0 == name)?.1.parse().ok();
+    Some(PerRole::new(value("PassiveOpens")?, value("ActiveOpens")?))
 }
 
 #[cfg(test)]
@@ -49,6 +53,16 @@ mod tests {
         let after = read(root, "self", netns).unwrap();
         for role in Role::ALL {
             assert!(after.of(role) > before.of(role), "{before:?}, {after:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_columns_that_are_asked_for_must_be_there() {
+        let text = "Ip: X\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens\nTcp: 200 -1 7\n";
+        assert_eq!(parse(text), None, "no number");
+        assert_eq!(parse(&text.replace("-1", "5")), Some(PerRole::new(7, 5)));
+        for text in ["", "Tcp: ActiveOpens PassiveOpens\n", "Tcp: A\nTcp: 1\n", "Tcp: \nTcp: \n"] {
+            assert_eq!(parse(text), None, "{text:?}");
         }
     }
 
