@@ -117,6 +117,11 @@ pub(crate) fn kernel_test(executables: &[Executable]) -> Result<&Path> {
     find(executables, "kernel", "test", true)
 }
 
+/// The soak among `executables`.
+pub(crate) fn soak_test(executables: &[Executable]) -> Result<&Path> {
+    find(executables, "soak", "test", true)
+}
+
 fn find<'a>(all: &'a [Executable], name: &str, kind: &str, is_test: bool) -> Result<&'a Path> {
     all.iter()
         .find(|one| one.name == name && one.kind == kind && one.is_test == is_test)

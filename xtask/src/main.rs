@@ -20,6 +20,7 @@ mod root;
 mod run;
 mod rust_src;
 mod setup;
+mod soak;
 mod sources;
 mod tally;
 mod test;
@@ -71,6 +72,12 @@ enum Verb {
         #[arg(long, default_value_t = 20)]
         seconds: u32,
     },
+    /// Run the agent under churn and see that nothing grows and nothing is lost
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+        minutes: u32,
+    },
     /// Run the kernel tests in guests, one for each kernel
     Vm {
         /// Kernel versions, as far as they matter: 5.10, 6.12, 7
@@ -92,6 +99,7 @@ fn main() -> ExitCode {
             test::test(if no_vm { &[] } else { &kernels }, &args)
         }
         Verb::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds),
+        Verb::Soak { minutes } => soak::soak(minutes),
         Verb::Vm { kernels, args } => vm::vm(&kernels, &args),
     };
     match result {
