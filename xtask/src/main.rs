@@ -11,6 +11,7 @@ mod cpio;
 mod dist;
 mod elf;
 mod fuzz;
+mod guest;
 mod initramfs;
 mod kernel;
 mod lint;
@@ -29,6 +30,7 @@ mod vm;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use guest::{GUESTS, Guest};
 
 /// What cargo can't say, in one place: `cargo xtask VERB`.
 #[derive(Parser)]
@@ -52,14 +54,14 @@ enum Verb {
     Dist,
     /// Run clippy on the host's and on the kernel's side; a warning is an error
     Lint,
-    /// Run every test on this machine, then the kernel tests on each kernel of the matrix
+    /// Run every test on this machine, then the kernel tests in each guest of the matrix
     Test {
         /// Leave out the guests
         #[arg(long)]
         no_vm: bool,
-        /// Kernels of the guests
-        #[arg(long, value_delimiter = ',', default_values = vm::KERNELS, value_name = "KERNEL")]
-        kernels: Vec<String>,
+        /// The guests, as for `vm`
+        #[arg(long, value_delimiter = ',', default_values = GUESTS, value_name = "GUEST")]
+        guests: Vec<Guest>,
         /// Arguments of libtest: a filter, --exact, ...
         #[arg(last = true)]
         args: Vec<String>,
@@ -78,11 +80,11 @@ enum Verb {
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
         minutes: u32,
     },
-    /// Run the kernel tests in guests, one for each kernel
+    /// Run the kernel tests in guests
     Vm {
-        /// Kernel versions, as far as they matter: 5.10, 6.12, 7
-        #[arg(default_values = vm::KERNELS)]
-        kernels: Vec<String>,
+        /// Kernel versions, as far as they matter, and what is special: 5.10, 6.12-1cpu, 7-nobtf
+        #[arg(default_values = GUESTS, value_name = "GUEST")]
+        guests: Vec<Guest>,
         /// Arguments of libtest: a filter, --exact, ...
         #[arg(last = true)]
         args: Vec<String>,
@@ -95,12 +97,10 @@ fn main() -> ExitCode {
         Verb::Run { args } => run::run(&args),
         Verb::Dist => dist::dist(),
         Verb::Lint => lint::lint(),
-        Verb::Test { no_vm, kernels, args } => {
-            test::test(if no_vm { &[] } else { &kernels }, &args)
-        }
+        Verb::Test { no_vm, guests, args } => test::test(if no_vm { &[] } else { &guests }, &args),
         Verb::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds),
         Verb::Soak { minutes } => soak::soak(minutes),
-        Verb::Vm { kernels, args } => vm::vm(&kernels, &args),
+        Verb::Vm { guests, args } => vm::vm(&guests, &args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::{command, kernel::Kernel, root, tally::Tally};
+use crate::{command, guest::Guest, kernel::Kernel, root, tally::Tally};
 
 const QEMU: &str = "qemu-system-x86_64";
 
@@ -58,13 +58,14 @@ pub(crate) fn ensure() -> Result<()> {
     Ok(())
 }
 
-/// Boots `kernel` with `initramfs`; counts the tests that the guest ran.
+/// Boots `guest`'s `kernel` with `initramfs`; counts the tests that the guest ran.
 ///
 /// `log` gets all that the guest said, and the terminal too, each line after `[name]`.
-pub(crate) fn boot(name: &str, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<Tally> {
+pub(crate) fn boot(guest: &Guest, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<Tally> {
+    let name = &guest.name;
     let mut log = File::create(log).with_context(|| format!("create {}", log.display()))?;
-    let mut guest = Guest::start(&kernel.vmlinuz, initramfs)?;
-    let lines = follow(&mut guest.0)?;
+    let mut machine = Machine::start(guest, &kernel.vmlinuz, initramfs)?;
+    let lines = follow(&mut machine.0)?;
     let mut console = Console::default();
     let mut deadline = Instant::now() + PATIENCE;
     loop {
@@ -95,23 +96,28 @@ pub(crate) fn boot(name: &str, kernel: &Kernel, initramfs: &Path, log: &Path) ->
 /// trust each look at the clock would go through the emulated HPET, one at a time.
 const KERNEL_LINE: &str = "console=ttyS0 panic=-1 quiet tsc=reliable clocksource=tsc";
 
-/// A running QEMU, which dies with the thread that started it.
-struct Guest(Child);
+/// Told to the guest's first program, which reads it on the kernel's command line.
+const HIDE_BTF: &str = "ngraph.nobtf";
 
-impl Guest {
-    fn start(vmlinuz: &Path, initramfs: &Path) -> Result<Self> {
+/// A running QEMU, which dies with the thread that started it.
+struct Machine(Child);
+
+impl Machine {
+    fn start(guest: &Guest, vmlinuz: &Path, initramfs: &Path) -> Result<Self> {
+        let hide = if guest.has_btf { "" } else { HIDE_BTF };
         let mut command = Command::new(QEMU);
         // Emulation in software: that works everywhere, and /dev/kvm in a nested guest may
         // open and yet not run a stock kernel.
         command
-            .args(["-accel", "tcg", "-cpu", "max", "-m", "1024", "-smp", "2"])
+            .args(["-accel", "tcg", "-cpu", "max", "-m", "1024"])
+            .args(["-smp", &guest.cpus.to_string()])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none"])
             .arg("-no-reboot")
             .arg("-kernel")
             .arg(vmlinuz)
             .arg("-initrd")
             .arg(initramfs)
-            .args(["-append", KERNEL_LINE])
+            .args(["-append", &format!("{KERNEL_LINE} {hide}")])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         // SAFETY: prctl is a plain system call, which is all that may be done after fork.
@@ -123,7 +129,7 @@ impl Guest {
     }
 }
 
-impl Drop for Guest {
+impl Drop for Machine {
     fn drop(&mut self) {
         // It may have ended by itself, which is fine.
         let _ = self.0.kill();
@@ -132,8 +138,8 @@ impl Drop for Guest {
 }
 
 /// Reads the console in a thread of its own, since reading can't be given a deadline.
-fn follow(guest: &mut Child) -> Result<mpsc::Receiver<String>> {
-    let console = guest.stdout.take().context("open the guest's console")?;
+fn follow(machine: &mut Child) -> Result<mpsc::Receiver<String>> {
+    let console = machine.stdout.take().context("open the guest's console")?;
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {

@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: the kernel tests on a matrix of kernels, each in a guest.
+//! `cargo xtask vm`: the kernel tests on a matrix of kernels and machines, each a guest.
 
 use std::{
     collections::VecDeque,
@@ -6,6 +6,7 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError},
     thread,
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -14,52 +15,38 @@ use crate::{
     apt::Apt,
     cache::Cache,
     cargo::{self, Executable, Rustc},
+    guest::Guest,
     initramfs::{self, Payload},
     kernel, qemu, setup,
     tally::Tally,
     test,
 };
 
-/// The oldest kernel with all that the agent may need, two long-term ones, the newest.
-pub(crate) const KERNELS: [&str; 4] = ["5.10", "6.1", "6.12", "7"];
-
-/// Tests of what a kernel of the matrix is built without, which are no tests there.
-fn lacks(kernel: &str) -> &'static [&'static str] {
-    match kernel {
-        // Debian's 5.10 for clouds has no MPTCP.
-        "5.10" => &["--skip=mptcp"],
-        _ => &[],
-    }
-}
-
-/// Tests at once in a guest: most wait for the agent's next file, not for a processor.
-const THREADS: &str = "--test-threads=4";
-
-/// As many guests as run at once: two have two processors each.
+/// As many guests as run at once: most have two processors.
 const AT_ONCE: usize = 2;
 
-/// Runs the kernel tests on `kernels` and sums them up.
-pub(crate) fn vm(kernels: &[String], args: &[String]) -> Result<()> {
+/// Runs the kernel tests in `guests` and sums them up.
+pub(crate) fn vm(guests: &[Guest], args: &[String]) -> Result<()> {
     setup::ensure()?;
     let built = test::timed("build", || test::build(&Rustc::ask()?))?;
-    let tally = test::timed("guests", || matrix(kernels, &built, args))?;
+    let tally = test::timed("guests", || matrix(guests, &built, args))?;
     test::conclude(&tally)
 }
 
-/// Runs the kernel test among `built` on each of `kernels`.
-pub(crate) fn matrix(kernels: &[String], built: &[Executable], args: &[String]) -> Result<Tally> {
+/// Runs the kernel test among `built` in each of `guests`.
+pub(crate) fn matrix(guests: &[Guest], built: &[Executable], args: &[String]) -> Result<Tally> {
     if cfg!(not(target_arch = "x86_64")) {
         bail!("run guests: their kernels are for x86_64, and this machine isn't (use --no-vm)");
     }
-    let own = test::LIBTEST.into_iter().chain([THREADS]).map(str::to_owned);
-    let args: Vec<String> = own.chain(args.to_vec()).collect();
+    let own = test::LIBTEST.map(str::to_owned);
+    let args: Vec<String> = own.into_iter().chain(args.to_vec()).collect();
     let payload =
         Payload { agent: cargo::agent(built)?, test: cargo::kernel_test(built)?, args: &args };
-    run(kernels, &payload)
+    run(guests, &payload)
 }
 
-/// Runs `payload` on each of `kernels`; a guest that fails doesn't keep others from running.
-fn run(kernels: &[String], payload: &Payload) -> Result<Tally> {
+/// Runs `payload` in each of `wanted`; a guest that fails doesn't keep others from running.
+fn run(wanted: &[Guest], payload: &Payload) -> Result<Tally> {
     qemu::ensure()?;
     let cache = Cache::open()?;
     let apt = Apt::open(&cache)?;
@@ -70,10 +57,10 @@ fn run(kernels: &[String], payload: &Payload) -> Result<Tally> {
     // of that kernel alone.
     let mut total = Tally::default();
     let mut guests = VecDeque::new();
-    for name in kernels {
-        match kernel::fetch(name, &cache, &apt, &busybox) {
-            Ok(kernel) => guests.push_back((name, kernel)),
-            Err(err) => total.fail(format!("[{name}] {err:#}")),
+    for guest in wanted {
+        match kernel::fetch(&guest.kernel, &cache, &apt, &busybox) {
+            Ok(kernel) => guests.push_back((guest, kernel)),
+            Err(err) => total.fail(format!("[{}] {err:#}", guest.name)),
         }
     }
     let guests = Mutex::new(guests);
@@ -82,13 +69,16 @@ fn run(kernels: &[String], payload: &Payload) -> Result<Tally> {
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some((name, kernel)) = next() {
+                while let Some((guest, kernel)) = next() {
+                    let name = &guest.name;
+                    let start = Instant::now();
                     let mut tally = Tally::default();
-                    match guest(name, &kernel, payload, &busybox, &logs) {
+                    match boot(guest, &kernel, payload, &busybox, &logs) {
                         Ok(counted) => tally = counted,
                         Err(err) => tally.fail(format!("{err:#}")),
                     }
-                    println!("[{name}] Linux {}: {}", kernel.release, tally.summary());
+                    let (took, sum) = (start.elapsed().as_secs(), tally.summary());
+                    println!("[{name}] Linux {}: {sum}, in {took} s", kernel.release);
                     for failure in &mut tally.failures {
                         *failure = format!("[{name}] {failure}");
                     }
@@ -100,21 +90,20 @@ fn run(kernels: &[String], payload: &Payload) -> Result<Tally> {
     Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn guest(
-    name: &str,
+fn boot(
+    guest: &Guest,
     kernel: &kernel::Kernel,
     payload: &Payload,
     busybox: &Path,
     logs: &Path,
 ) -> Result<Tally> {
-    let log = qemu::log_file(logs, name)?;
-    let initramfs = logs.join(format!("{name}.initramfs"));
-    let lacks = lacks(name).iter().map(|&arg| arg.to_owned());
-    let args: Vec<String> = payload.args.iter().cloned().chain(lacks).collect();
+    let log = qemu::log_file(logs, &guest.name)?;
+    let initramfs = logs.join(format!("{}.initramfs", guest.name));
+    let args = guest.args(payload.args);
     let payload = Payload { args: &args, ..*payload };
     fs::write(&initramfs, initramfs::pack(&payload, kernel, busybox)?)
         .with_context(|| format!("write {}", initramfs.display()))?;
-    qemu::boot(name, kernel, &initramfs, &log).with_context(|| {
+    qemu::boot(guest, kernel, &initramfs, &log).with_context(|| {
         format!("guest with Linux {} (its console: {})", kernel.release, log.display())
     })
 }

@@ -4,8 +4,9 @@ use std::{net::TcpListener, sync::mpsc, thread};
 
 use super::support::{
     agent::Agent,
+    has_btf,
     metrics::Metrics,
-    netns,
+    netns, snapshots_without_btf,
     traffic::{Held, connect_from, reset},
 };
 use crate::captures;
@@ -53,7 +54,8 @@ fn counts(metrics: &Metrics, server: &str) -> [u64; 4] {
 fn namespaces_with_the_same_addresses_and_ports_are_told_apart(capture: &'static str) {
     netns::enter_new();
     let here = Agent::start(&["--capture", capture]);
-    let all = Agent::start(&["--capture", capture, "--all"]);
+    let args = [&["--capture", capture, "--all"], snapshots_without_btf()].concat();
+    let all = Agent::start(&args);
     let (ready, is_ready) = mpsc::channel();
     let (done, is_done) = mpsc::channel::<()>();
     let server = server(capture);
@@ -71,7 +73,15 @@ fn namespaces_with_the_same_addresses_and_ports_are_told_apart(capture: &'static
     });
     let held = traffic(&server, 30);
     is_ready.recv().expect("the other namespace's traffic");
-    all.expect("with --all each is counted once", |it| counts(it, &server) == [82, 82, 2, 2]);
+    if has_btf() {
+        all.expect("with --all each is counted once", |it| counts(it, &server) == [82, 82, 2, 2]);
+    } else {
+        // The other namespace is left to the snapshots, which find what stays.
+        all.expect("those that stay, and all of its own", |it| {
+            let [outbound, inbound, open @ ..] = counts(it, &server);
+            open == [2, 2] && outbound.min(inbound) >= 32 && outbound.max(inbound) <= 82
+        });
+    }
     here.expect("without it the other's are absent", |it| counts(it, &server) == [31, 31, 1, 1]);
     done.send(()).unwrap();
     other.join().unwrap();

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto};
 
-use super::support::{agent::Agent, netns, skip_earned, traffic::short_connections};
+use super::support::{agent::Agent, has_btf, netns, skip_earned, traffic::short_connections};
 use crate::captures;
 
 fn mptcp_socket() -> rustix::io::Result<OwnedFd> {
@@ -36,7 +36,16 @@ fn an_mptcp_connection_is_one_connection(capture: &str) {
         drop(TcpStream::from(client));
         drop(server);
     }
-    agent.expect("fifty at either end", |it| (it.opened("output"), it.opened("input")) == (50, 50));
+    // Without BTF MPTCP's own socket can't be told from the TCP socket that carries it. The
+    // raw tracepoint sees both connect, and one of them be accepted; the probes the other way.
+    let expected = match capture {
+        _ if has_btf() => (50, 50),
+        "kprobe" => (50, 100),
+        _ => (100, 50),
+    };
+    agent.expect(&format!("{expected:?}"), |it| {
+        (it.opened("output"), it.opened("input")) == expected
+    });
 }
 captures!(an_mptcp_connection_is_one_connection: auto, kprobe, tracepoint);
 

@@ -4,8 +4,9 @@ use std::{net::TcpListener, thread, time::Duration};
 
 use super::support::{
     agent::Agent,
+    has_btf,
     metrics::Metrics,
-    netns,
+    netns, snapshots_without_btf,
     traffic::{Held, connect_from, held},
 };
 use crate::captures;
@@ -25,7 +26,8 @@ fn connections_older_than_the_agent_are_there_with_their_direction(capture: &str
             Held { client, server: listener.accept().unwrap().0 }
         })
         .collect();
-    let agent = Agent::start(&["--capture", capture]);
+    let args = [&["--capture", capture], snapshots_without_btf()].concat();
+    let agent = Agent::start(&args);
     let metrics =
         agent.expect("each is there once in each direction", |it| open_now(it) == (20, 20));
     let edge = [("src_ip", "127.0.0.2"), ("dest_ip", "127.0.0.1")];
@@ -37,7 +39,9 @@ fn connections_older_than_the_agent_are_there_with_their_direction(capture: &str
     assert_eq!(metrics.sum("ngraph_live_connections", &[]), 0);
     if capture != "kprobe" && capture != "procfs" {
         let repairs = metrics.sum("ngraph_snapshot_repairs_total", &[]);
-        assert_eq!(repairs, 0, "the hooks saw them end\n{}", agent.log());
+        // Without BTF a closed socket's port isn't known, so snapshots find those ends.
+        let expected = if has_btf() { 0 } else { 20 };
+        assert_eq!(repairs, expected, "the hooks saw them end\n{}", agent.log());
     }
 }
 captures!(connections_older_than_the_agent_are_there_with_their_direction: auto, kprobe, tracepoint, procfs);

@@ -66,3 +66,14 @@ pub fn is_root() -> bool {
 pub fn has_kprobes() -> bool {
     std::path::Path::new("/sys/bus/event_source/devices/kprobe/type").exists()
 }
+
+/// Whether this kernel tells where its fields are.
+pub fn has_btf() -> bool {
+    std::path::Path::new("/sys/kernel/btf/vmlinux").exists()
+}
+
+/// Options for an agent that leaves to its snapshots what it can't see without BTF: more
+/// often than each minute, which is as long as tests wait.
+pub fn snapshots_without_btf() -> &'static [&'static str] {
+    if has_btf() { &[] } else { &["--snapshot-interval=5s"] }
+}
