@@ -3,7 +3,9 @@
 //! this one file is run in the guests of `cargo xtask vm`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod alone;
 mod audit;
+mod company;
 mod counts;
 mod direction;
 mod fence;
@@ -18,13 +20,21 @@ mod support;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Makes a test of `$rule(capture)` for each way of capturing named.
+/// Makes a test of `$rule(capture)` for each way of capturing named; those `alone` are for
+/// guests, where nothing runs beside them.
 #[macro_export]
 macro_rules! captures {
+    (alone $rule:ident: $($capture:ident),+) => {
+        captures!([ignore = "changes the whole machine: for guests"] $rule: $($capture),+);
+    };
     ($rule:ident: $($capture:ident),+) => {
+        captures!([cfg(test)] $rule: $($capture),+);
+    };
+    ($attribute:tt $rule:ident: $($capture:ident),+) => {
         mod $rule {
             $(
                 #[test]
+                #$attribute
                 fn $capture() {
                     let capture = stringify!($capture);
                     let _turn = $crate::Turn::wait(capture);

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses a part")]
 
 pub mod agent;
+pub mod bpf;
 pub mod limited;
 pub mod metrics;
 pub mod netns;

@@ -1,0 +1,182 @@
+//! What changes the whole machine, or holds it up: only for guests, where nothing else runs
+//! meanwhile.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use rustix::{
+    io::Errno,
+    mount::{MountFlags, mount},
+    net::{self, AddressFamily, SocketFlags, SocketType, sockopt},
+};
+
+use super::support::{
+    agent::Agent,
+    bpf::{Counter, Hog, stay_on_first_processor},
+    has_btf, isolated,
+    metrics::Metrics,
+    netns,
+    traffic::short_connections,
+    wait_for,
+};
+use crate::captures;
+
+/// Attempts that time out while the processor is held.
+const ATTEMPTS: u64 = 100;
+/// Connections opened and closed there.
+const OPENED: u64 = 50;
+
+/// The kernel runs no program of a kprobe where one runs already, anybody's: its guard is
+/// one for all. What comes by interrupt, as the end of an attempt that times out does, is
+/// kept from them then. A raw tracepoint's guard is its own.
+/// (`trace_call_bpf`) <https://github.com/torvalds/linux/blob/v6.12/kernel/trace/bpf_trace.c>
+fn what_happens_while_another_program_holds_the_processor_is_captured(capture: &'static str) {
+    isolated(|| {
+        netns::enter_new();
+        // Two to three seconds for an attempt, not two minutes.
+        fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1").unwrap();
+        let agent = Agent::start(&["--capture", capture]);
+        stay_on_first_processor();
+        let full = full_listener();
+
+        let hog = Hog::start();
+        short_connections("127.0.0.1:0", None, OPENED as usize);
+        let another = Counter::on("tcp_done");
+        let mut attempts: Vec<OwnedFd> = Vec::new();
+        while attempts.len() < ATTEMPTS as usize {
+            attempts.push(attempt(full.1));
+            // Not all at once: the kernel would leave so much to a task of its own.
+            thread::sleep(Duration::from_millis(10));
+        }
+        wait_for("the attempts to time out", || {
+            attempts.retain(|attempt| !has_timed_out(attempt));
+            attempts.is_empty().then_some(())
+        });
+        drop(hog);
+        let seen = another.count();
+        assert!(seen < ATTEMPTS, "the processor was not held: {seen} ends seen by a kprobe");
+
+        // One more filled the listener's queue.
+        let opened = OPENED + 1;
+        if capture == "kprobe" {
+            // Tasks call the probes' functions, and don't run meanwhile; to the probes an
+            // attempt is a connection. A snapshot finds the one that nobody accepts.
+            let metrics = agent.expect("each call of connect and accept", |it| {
+                both(it) == (opened + ATTEMPTS, opened)
+            });
+            assert_eq!(metrics.sum("ngraph_hook_missed_total", &[]), 0, "{metrics:#?}");
+        } else {
+            let reason = if has_btf() { "timeout" } else { "other" };
+            agent.expect("each connection and each attempt", |it| {
+                both(it) == (opened, opened)
+                    && it.sum("ngraph_connect_failures_total", &[("reason", reason)]) == ATTEMPTS
+                    && it.sum("ngraph_connect_failures_total", &[]) == ATTEMPTS
+            });
+        }
+    });
+}
+captures!(alone what_happens_while_another_program_holds_the_processor_is_captured: auto, kprobe, tracepoint);
+
+fn probes_silenced_by_ftrace_are_found_out(capture: &'static str) {
+    isolated(|| found_out(capture, Path::new("/proc/sys/kernel/ftrace_enabled")));
+}
+captures!(alone probes_silenced_by_ftrace_are_found_out: auto, kprobe);
+
+fn probes_silenced_by_debugfs_are_found_out(capture: &'static str) {
+    isolated(|| {
+        let folder = tempfile::tempdir().unwrap();
+        netns::enter_new_mounts();
+        mount("debugfs", folder.path(), "debugfs", MountFlags::empty(), None).unwrap();
+        found_out(capture, &folder.path().join("kprobes/enabled"));
+    });
+}
+captures!(alone probes_silenced_by_debugfs_are_found_out: auto, kprobe);
+
+/// Starts an agent while a switch of the kernel's is off: probes attach and never fire.
+fn found_out(capture: &str, switch: &Path) {
+    netns::enter_new();
+    let _off = Off::new(switch);
+    if capture == "kprobe" {
+        let (status, log) = Agent::launch(&["--capture", capture]).end();
+        assert_eq!(status.code(), Some(1), "{log}");
+        assert!(log.contains("capture by kprobes: "), "{log}");
+        assert!(log.contains("attached, but told nothing of"), "{log}");
+        assert!(log.contains("--capture auto takes what there is"), "{log}");
+        return;
+    }
+    let agent = Agent::start(&["--capture", capture]);
+    short_connections("127.0.0.1:0", None, OPENED as usize);
+    let metrics = agent.expect("all is counted", |it| both(it) == (OPENED, OPENED));
+    let log = agent.stop().1;
+    let left_out = lines(&log, "attached, but told nothing of");
+    for probe in ["kprobe:tcp_connect", "kprobe:security_sock_graft", "kretprobe:inet_csk_accept"] {
+        assert!(!metrics.has_hook(probe), "{probe}");
+        assert!(left_out.contains(probe), "{probe}: {log}");
+    }
+    assert!(metrics.has_hook("raw_tracepoint:inet_sock_set_state"));
+}
+
+/// The lines of a log that have `part` in them.
+fn lines(log: &str, part: &str) -> String {
+    log.lines().filter(|line| line.contains(part)).collect()
+}
+
+fn both(metrics: &Metrics) -> (u64, u64) {
+    (metrics.opened("output"), metrics.opened("input"))
+}
+
+/// A listener whose queue holds one connection, and has it: attempts get no answer.
+fn full_listener() -> (TcpListener, SocketAddr, TcpStream) {
+    let listener = socket(SocketFlags::CLOEXEC);
+    net::bind(&listener, &"127.0.0.1:0".parse::<SocketAddr>().unwrap()).unwrap();
+    net::listen(&listener, 0).unwrap();
+    let listener = TcpListener::from(listener);
+    let address = listener.local_addr().unwrap();
+    (listener, address, TcpStream::connect(address).unwrap())
+}
+
+fn attempt(address: SocketAddr) -> OwnedFd {
+    let socket = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
+    assert_eq!(net::connect(&socket, &address), Err(Errno::INPROGRESS));
+    socket
+}
+
+fn has_timed_out(attempt: &OwnedFd) -> bool {
+    match sockopt::socket_error(attempt).unwrap() {
+        Ok(()) => false,
+        Err(err) => {
+            assert_eq!(err, Errno::TIMEDOUT);
+            true
+        }
+    }
+}
+
+fn socket(flags: SocketFlags) -> OwnedFd {
+    net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
+}
+
+/// A switch of the kernel's that is off until this is dropped.
+struct Off<'a> {
+    switch: &'a Path,
+    before: String,
+}
+
+impl<'a> Off<'a> {
+    fn new(switch: &'a Path) -> Self {
+        let before = fs::read_to_string(switch).unwrap();
+        fs::write(switch, "0").unwrap();
+        Self { switch, before }
+    }
+}
+
+impl Drop for Off<'_> {
+    fn drop(&mut self) {
+        fs::write(self.switch, self.before.trim()).unwrap();
+    }
+}
