@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use log::{Level, info, log, warn};
-use ngraph_common::event::{FlowEvent, hook};
+use ngraph_common::{
+    event::{FlowEvent, hook},
+    limits,
+};
 use procfs::process::Process;
 
 use super::selftest::{Expected, Loop, prove};
@@ -257,7 +260,9 @@ fn known_offsets(path: &Path) -> Option<Offsets> {
 
 /// The address of the agent's own `struct net`.
 fn learn_netns(plan: &Plan) -> Result<Result<u64, Attempt>> {
-    let mut tracer = Tracer::load(plan)?;
+    // All namespaces' events come until it is known, and a small ring has no room for those.
+    let ring_bytes = plan.ring_bytes.max(limits::RING_BYTES);
+    let mut tracer = Tracer::load(&Plan { ring_bytes, ..*plan })?;
     let Some(hook) = ORDER.into_iter().find(|&hook| plan.hooks.has(hook)) else {
         bail!("learn the own namespace: no hook to learn it by");
     };

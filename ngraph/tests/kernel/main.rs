@@ -5,18 +5,26 @@
 
 mod alone;
 mod audit;
+mod burst;
+mod clocks;
 mod company;
 mod counts;
 mod direction;
+mod endings;
+mod failures;
 mod fence;
+mod handshakes;
 mod loss;
+mod moving;
 mod namespaces;
 mod owner;
 mod privileges;
 mod protocols;
+mod sharing;
 mod start;
 #[path = "../support/mod.rs"]
 mod support;
+mod uring;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -145,7 +145,8 @@ impl Agent {
         let mut last = self.metrics().as_ref().map_or(0.0, stamp);
         let mut metrics = Metrics::default();
         for _ in 0..2 {
-            metrics = self.wait_for("another file", |metrics| stamp(metrics) > last);
+            // Another time and not a later one: the clock may be set back meanwhile.
+            metrics = self.wait_for("another file", |metrics| stamp(metrics) != last);
             last = stamp(&metrics);
         }
         metrics

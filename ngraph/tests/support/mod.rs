@@ -3,9 +3,13 @@
 
 pub mod agent;
 pub mod bpf;
+pub mod holder;
 pub mod limited;
+pub mod links;
 pub mod metrics;
 pub mod netns;
+pub mod sockets;
+pub mod tally;
 pub mod traffic;
 
 use std::{

@@ -1,8 +1,12 @@
 //! A network namespace of one's own, so that the machine's traffic disturbs no test.
 
-use std::{io, os::fd::AsRawFd as _};
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 /// Puts the calling thread, and what it starts from here on, into a new network namespace
 /// whose loopback is up. The namespace ends with the last of them.
@@ -11,6 +15,34 @@ pub fn enter_new() {
     // one keep theirs.
     unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.expect("make a network namespace (as root)");
     loopback_up();
+}
+
+/// The calling thread's network namespace, which lives at least as long as this.
+pub fn current() -> File {
+    File::open("/proc/thread-self/ns/net").expect("open this thread's network namespace")
+}
+
+/// Puts the calling thread into a namespace that `current` gave.
+pub fn enter(namespace: &File) {
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .expect("enter a network namespace");
+}
+
+/// Sets one of the calling thread's namespace's own parameters, a path below `/proc/sys/net`.
+pub fn set_parameter(path: &str, value: &str) {
+    let path = format!("/proc/sys/net/{path}");
+    fs::write(&path, value).unwrap_or_else(|err| panic!("write {value} to {path}: {err}"));
+}
+
+/// What the kernel has counted in the calling thread's namespace under a name of its MIB
+/// `TcpExt`.
+pub fn kernel_count(name: &str) -> u64 {
+    let table = fs::read_to_string("/proc/thread-self/net/netstat").expect("the kernel's counts");
+    let mut lines = table.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let names = lines.next().expect("names").split(' ');
+    let mut counts = names.zip(lines.next().expect("counts").split(' '));
+    let (_, count) = counts.find(|it| it.0 == name).unwrap_or_else(|| panic!("no count {name}"));
+    count.parse().expect("a number")
 }
 
 /// Puts the calling thread into a new mount namespace, where what it mounts is its own.

@@ -1,0 +1,91 @@
+//! Attempts that never become a connection, and what is told of why.
+
+use std::net::SocketAddr;
+
+use rustix::{io::Errno, net::sockopt};
+
+use super::support::{
+    agent::Agent,
+    links,
+    metrics::Metrics,
+    netns,
+    sockets::{bound, connect, connecting, deaf_listener, outcome},
+    tally::Tally,
+};
+use crate::captures;
+
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// Whether `count` attempts failed for `reason` from one address to another, and nothing
+/// else has been.
+fn failed(metrics: &Metrics, count: u64, reason: &str, src: &str, dest: &str) -> bool {
+    let edge = [("src_ip", src), ("dest_ip", dest), ("reason", reason)];
+    metrics.sum("ngraph_connect_failures_total", &edge) == count
+        && Tally::of(metrics) == Tally { failed: count, ..Tally::default() }
+}
+
+fn an_attempt_that_nobody_answers_is_a_timeout(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let deaf = deaf_listener(ANY_PORT.parse().unwrap());
+    let attempts = [(); 10].map(|()| {
+        let attempt = bound(ANY_PORT.parse().unwrap());
+        // Milliseconds: over by the time the first SYN would be sent again.
+        sockopt::set_tcp_user_timeout(&attempt, 1).unwrap();
+        connect(&attempt, deaf.local_addr().unwrap());
+        attempt
+    });
+    for attempt in &attempts {
+        assert_eq!(outcome(attempt).unwrap_err(), Errno::TIMEDOUT);
+    }
+    agent.expect("ten timeouts", |it| failed(it, 10, "timeout", "127.0.0.1", "127.0.0.1"));
+}
+captures!(an_attempt_that_nobody_answers_is_a_timeout: auto, tracepoint);
+
+fn an_attempt_refused_after_connect_returned_is_refused(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let deaf = deaf_listener(ANY_PORT.parse().unwrap());
+    let attempts = [(); 10].map(|()| connecting(ANY_PORT.parse().unwrap(), address(&deaf)));
+    // The SYNs that are sent again find nobody.
+    drop(deaf);
+    for attempt in &attempts {
+        assert_eq!(outcome(attempt).unwrap_err(), Errno::CONNREFUSED);
+    }
+    agent.expect("ten refusals", |it| failed(it, 10, "refused", "127.0.0.1", "127.0.0.1"));
+}
+captures!(an_attempt_refused_after_connect_returned_is_refused: auto, tracepoint);
+
+fn an_attempt_given_up_here_has_failed_for_another_reason(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let deaf = deaf_listener(ANY_PORT.parse().unwrap());
+    for _ in 0..10 {
+        drop(connecting(ANY_PORT.parse().unwrap(), address(&deaf)));
+    }
+    agent.expect("ten given up", |it| failed(it, 10, "other", "127.0.0.1", "127.0.0.1"));
+}
+captures!(an_attempt_given_up_here_has_failed_for_another_reason: auto, tracepoint);
+
+fn an_attempt_to_reach_a_host_that_is_not_there_is_unreachable(capture: &str) {
+    netns::enter_new();
+    // A network of one host: the other end of the wire is here too, and answers for nobody.
+    links::veth("here", "there", None);
+    links::up("here");
+    links::up("there");
+    links::add_address("here", "10.9.0.1".parse().unwrap(), 24);
+    // Asks for the other's hardware address once and waits a moment, not thrice for a second.
+    netns::set_parameter("ipv4/neigh/here/mcast_solicit", "1");
+    netns::set_parameter("ipv4/neigh/here/retrans_time_ms", "10");
+    let agent = Agent::start(&["--capture", capture]);
+    for _ in 0..3 {
+        let attempt = connecting("10.9.0.1:0".parse().unwrap(), "10.9.0.2:80".parse().unwrap());
+        assert_eq!(outcome(&attempt).unwrap_err(), Errno::HOSTUNREACH);
+    }
+    agent.expect("three unreachable", |it| failed(it, 3, "unreachable", "10.9.0.1", "10.9.0.2"));
+}
+captures!(an_attempt_to_reach_a_host_that_is_not_there_is_unreachable: auto, tracepoint);
+
+fn address(listener: &std::net::TcpListener) -> SocketAddr {
+    listener.local_addr().unwrap()
+}
