@@ -72,6 +72,8 @@ fn agent_at(offset: i64, args: &[&str]) -> (Agent, TempDir) {
     unsafe { command.pre_exec(move || enter_time(&offsets)) };
     let agent = Agent::run(command, folder.path());
     agent.wait_for("the first file", |_| true);
+    let clocks = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/time")).unwrap();
+    assert_ne!(clocks(&agent.pid().to_string()), clocks("self"), "the agent has our clocks");
     (agent, folder)
 }
 

@@ -19,7 +19,7 @@ use crate::captures;
 
 /// An address that no other test uses: with `--all` an agent sees every test's namespace.
 fn own_address(test: u8, capture: &str) -> String {
-    format!("127.10.{test}.{}", capture.len())
+    format!("127.10.{test}.{}", capture.as_bytes()[0])
 }
 
 /// Of the connections to `ip`: those ever opened and those open, both ends together.
