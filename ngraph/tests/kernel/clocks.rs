@@ -98,7 +98,7 @@ fn counts_right_at(offset: i64, capture: &str) {
     let newer = held(&listener);
     short_connections("127.0.0.1:0", None, 10);
     let open = Tally { output: 11, input: 11, ..Tally::open(2) };
-    agent.expect("eleven, and two open", |it| Tally::of(it) == open);
+    agent.wait_for("eleven, and two open", |it| Tally::of(it) == open);
     older.close();
     newer.close();
     agent.expect("none is left open", |it| Tally::of(it) == Tally::closed(11));

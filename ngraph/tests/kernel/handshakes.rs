@@ -91,7 +91,7 @@ fn two_sockets_that_connect_to_each_other_are_two_outputs(capture: &str) {
     let (first, second) = (connected(first), connected(second));
     assert_eq!(first.peer_addr().unwrap(), second.local_addr().unwrap());
     let open = Tally { output: 2, open_output: 2, ..Tally::default() };
-    let metrics = agent.expect("two outputs", |it| Tally::of(it) == open);
+    let metrics = agent.wait_for("two outputs", |it| Tally::of(it) == open);
     for (src, dest) in [("127.0.0.1", "127.0.0.2"), ("127.0.0.2", "127.0.0.1")] {
         let edge = [("src_ip", src), ("dest_ip", dest)];
         assert_eq!(metrics.sum("ngraph_connections_opened_total", &edge), 1, "{src} to {dest}");
@@ -110,7 +110,7 @@ fn a_socket_connected_to_itself_is_one_output(capture: &str) {
     let lone = connect_from(address, address);
     assert_eq!(lone.local_addr().unwrap(), lone.peer_addr().unwrap());
     let open = Tally { output: 1, open_output: 1, ..Tally::default() };
-    agent.expect("one output", |it| Tally::of(it) == open);
+    agent.wait_for("one output", |it| Tally::of(it) == open);
     drop(lone);
     agent
         .expect("none is left open", |it| Tally::of(it) == Tally { output: 1, ..Tally::default() });

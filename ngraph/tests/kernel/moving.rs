@@ -46,7 +46,7 @@ fn a_namespace_made_later_is_seen_and_leaves_nothing_open(capture: &str) {
         .collect();
     let process = Holder::inherits(&ends.iter().collect::<Vec<_>>());
     drop(ends);
-    agent.expect("five are open at either end", |it| both_ends(it, &ip) == (10, 10));
+    agent.wait_for("five are open at either end", |it| both_ends(it, &ip) == (10, 10));
     drop(listener);
     // The namespace ends with its last process and its last socket.
     netns::enter_new();
@@ -79,7 +79,7 @@ fn a_socket_is_counted_where_it_was_made_and_not_where_it_is_used(capture: &str)
     let abroad = Agent::start(&["--capture", capture]);
     sockets::connect(&client, listener.local_addr().unwrap());
     let ends = (connected(client), listener.accept().unwrap());
-    home.expect("one at home", |it| Tally::of(it) == Tally::open(1));
+    home.wait_for("one at home", |it| Tally::of(it) == Tally::open(1));
     abroad.expect("none abroad", |it| Tally::of(it) == Tally::default());
     drop(ends);
     home.expect("which ends", |it| Tally::of(it) == Tally::closed(1));
@@ -113,9 +113,9 @@ fn link_local_addresses_are_shown_and_each_end_counts_its_own(capture: &str) {
     let edge = [("src_ip", "fe80::2"), ("dest_ip", "fe80::1")];
     let opened = |metrics: &Metrics| metrics.sum("ngraph_connections_opened_total", &edge);
     let output = Tally { output: 1, open_output: 1, ..Tally::default() };
-    client.expect("an output here", |it| Tally::of(it) == output && opened(it) == 1);
+    client.wait_for("an output here", |it| Tally::of(it) == output && opened(it) == 1);
     let input = Tally { input: 1, open_input: 1, ..Tally::default() };
-    server.expect("an input there", |it| Tally::of(it) == input && opened(it) == 1);
+    server.wait_for("an input there", |it| Tally::of(it) == input && opened(it) == 1);
     drop(ends);
     client.expect("which ends", |it| Tally::of(it) == Tally { output: 1, ..Tally::default() });
     server.expect("at both ends", |it| Tally::of(it) == Tally { input: 1, ..Tally::default() });

@@ -44,7 +44,7 @@ fn the_connections_of_a_killed_process_end_with_it(capture: &str) {
         .collect();
     let process = Holder::inherits(&ends.iter().collect::<Vec<_>>());
     drop(ends);
-    agent.expect("twenty are open", |it| Tally::of(it) == Tally::open(20));
+    agent.wait_for("twenty are open", |it| Tally::of(it) == Tally::open(20));
     process.kill();
     agent.expect("none is left open", |it| Tally::of(it) == Tally::closed(20));
 }
