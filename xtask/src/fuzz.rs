@@ -18,7 +18,7 @@ use crate::{
 
 /// What `cargo fuzz -s none` has rustc do: count the ways through the code. No sanitizer,
 /// since those want a nightly toolchain and look for what safe Rust doesn't do.
-/// <https://github.com/rust-fuzz/cargo-fuzz/blob/0.13.1/src/project.rs>
+/// <https://github.com/rust-fuzz/cargo-fuzz/blob/0.13.2/src/project.rs>
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table \

@@ -42,6 +42,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
+    use crate::flow::Role;
 
     #[test]
     fn a_connection_counts_at_either_end() {

@@ -19,8 +19,7 @@ const MAX_NONSENSE: u64 = 1_000;
 pub(super) struct Table {
     /// Its lines, but the head.
     pub(super) entries: Vec<TcpNetEntry>,
-    /// Lines that make no sense: other than the procfs crate, which then gives nothing, one
-    /// loses the others for none of these.
+    /// Lines that make no sense. For one of these, the procfs crate gives none of the others.
     pub(super) nonsense: u64,
 }
 
