@@ -19,7 +19,7 @@ pub(crate) fn soak(minutes: u32) -> Result<()> {
     let mut command = Command::new(&words[0]);
     command
         .args(&words[1..])
-        // Its own judgement is tested with the others; of it all only one is ignored.
+        // Its own judgement is tested with the others.
         .args(["--include-ignored", "--nocapture", "--test-threads=1"])
         .env("NGRAPH_SOAK_SECONDS", (u64::from(minutes) * 60).to_string())
         .env("NGRAPH_MUST_RUN", "1");

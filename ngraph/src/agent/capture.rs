@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs,
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +16,7 @@ use ngraph_common::{
 };
 use procfs::process::Process;
 
-use super::selftest::{Expected, Loop, prove};
+use super::selftest::{Expected, Loop, PATIENCE, PATIENCE_RUNNING, prove};
 use crate::{
     audit::Opens,
     config::{Capture, Config, Scope},
@@ -286,7 +287,7 @@ pub struct Seen {
 /// Attaches and proves one hook.
 fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> {
     tracer.attach(hook)?;
-    let (seen, proof) = witness(tracer, hook, expected)?;
+    let (seen, proof) = witness(tracer, hook, expected, PATIENCE)?;
     proof.map(|()| seen)
 }
 
@@ -304,14 +305,19 @@ pub fn prove_again(
     if anew {
         tracer.attach(hook)?;
     }
-    witness(tracer, hook, &expected(Some(netns))?)
+    witness(tracer, hook, &expected(Some(netns))?, PATIENCE_RUNNING)
 }
 
 /// What a hook sees of an own connection, and whether that proves it.
-fn witness(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<(Seen, Result<()>)> {
+fn witness(
+    tracer: &mut Tracer,
+    hook: u8,
+    expected: &Expected,
+    patience: Duration,
+) -> Result<(Seen, Result<()>)> {
     let own = Loop::make().context("prove it by an own connection")?;
     let mut events = Vec::new();
-    let proof = prove(hook, &own, expected, || {
+    let proof = prove(hook, &own, expected, patience, || {
         let mut new = Vec::new();
         tracer.drain(|event| new.extend(event.copied()));
         events.extend_from_slice(&new);

@@ -13,8 +13,11 @@ use ngraph_common::event::{FlowEvent, hook, kind, role};
 
 use crate::{audit::Opens, flow::Address};
 
-/// How long a hook has to report: a thousand times what it takes.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a hook has to report at the start: a thousand times what it takes.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it has while the agent runs, which does nothing else meanwhile.
+pub const PATIENCE_RUNNING: Duration = Duration::from_millis(300);
 
 /// A connection of the agent with itself, closed, and an attempt that was refused.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +73,7 @@ impl Loop {
     }
 }
 
-/// Waits until `drain` has brought what proves `hook`, or for as long as a hook has.
+/// Waits until `drain` has brought what proves `hook`, for as long as it has.
 ///
 /// # Errors
 /// What is missing or wrong, in words.
@@ -78,6 +81,7 @@ pub fn prove(
     hook: u8,
     own: &Loop,
     expected: &Expected,
+    patience: Duration,
     mut drain: impl FnMut() -> Vec<FlowEvent>,
 ) -> Result<(), String> {
     let start = Instant::now();
@@ -85,7 +89,7 @@ pub fn prove(
     loop {
         events.extend(drain());
         let verdict = judge(hook, own, expected, &events);
-        if verdict.is_ok() || start.elapsed() > PATIENCE {
+        if verdict.is_ok() || start.elapsed() > patience {
             return verdict;
         }
         thread::sleep(Duration::from_millis(5));

@@ -83,9 +83,15 @@ pub struct LiveSet {
     snapshot: u32,
     /// Flows closed since the snapshot in hand began: its rows of them are out of date.
     closed_since: Option<HashSet<Flow>>,
+    /// Whether there were more of them than it may hold: then no row can be believed that
+    /// shows a connection which isn't in the set.
+    is_overrun: bool,
     /// Next serial number of a connection that a snapshot finds.
     found: u64,
 }
+
+/// How many ends are remembered while a snapshot is made, 44 bytes each and as much again.
+const CLOSED_MOST: usize = 1 << 15;
 
 #[derive(Debug)]
 struct Conn {
@@ -113,6 +119,7 @@ impl LiveSet {
             file: 0,
             snapshot: 0,
             closed_since: None,
+            is_overrun: false,
             found: 0,
         }
     }
@@ -261,8 +268,13 @@ impl LiveSet {
     }
 
     fn note_closed(&mut self, flow: Flow) {
-        if let Some(closed) = &mut self.closed_since {
+        let Some(closed) = &mut self.closed_since else {
+            return;
+        };
+        if closed.len() < CLOSED_MOST {
             closed.insert(flow);
+        } else {
+            self.is_overrun = true;
         }
     }
 }

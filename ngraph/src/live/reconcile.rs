@@ -54,11 +54,15 @@ impl LiveSet {
         let closed_since = self.closed_since.take().unwrap_or_default();
         let mut repairs = Repairs::default();
         let was_partial = std::mem::take(&mut self.is_partial);
+        let is_overrun = std::mem::take(&mut self.is_overrun);
         for row in &snapshot.rows {
             if let Some(conn) = self.by_flow.get(&row.flow).and_then(|id| self.conns.get_mut(id)) {
                 conn.snapshot = self.snapshot;
                 conn.absent = 0;
-            } else if row.state == RowState::Connection && !closed_since.contains(&row.flow) {
+            } else if row.state == RowState::Connection
+                && !is_overrun
+                && !closed_since.contains(&row.flow)
+            {
                 let role = snapshot.listeners.role_of(&row.flow);
                 let is_counted = sight.is_first || was_partial;
                 self.find(row.flow, role, snapshot, is_counted, &mut repairs, &mut sink);

@@ -311,6 +311,20 @@ fn a_number_told_while_a_snapshot_is_made_holds_until_the_next() {
 }
 
 #[test]
+fn more_ends_than_can_be_remembered_leave_unknown_rows_to_the_next_snapshot() {
+    let mut set = Set::default();
+    set.live.begin_snapshot();
+    for sock in 1..=CLOSED_MOST as u64 + 1 {
+        set.apply(closed_unnamed(sock as u16, None));
+        let flow = Flow { peer_port: (sock >> 16) as u16, ..flow(sock as u16) };
+        set.apply(Observation::ClosedUnnamed { flow, alike: None });
+    }
+    assert_eq!(set.reconcile(&snapshot(&[1, 2]), SIGHT), Repairs::default());
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[1, 2]), SIGHT).opened, 2);
+}
+
+#[test]
 fn names_that_are_forgotten_end_by_their_flows() {
     let mut set = Set::default();
     (1..=3).for_each(|sock| set.apply(opened(sock, sock as u16)));

@@ -40,8 +40,9 @@ pub fn lines<'a>(log: &'a str, part: &str) -> Vec<&'a str> {
     log.lines().filter(|line| line.contains(part)).collect()
 }
 
-/// What a user reads of a log by default: the lines of level info and above.
+/// What a user reads of a log by default: the lines of level info and above, but for the one
+/// that tells of the fence, which depends on the kernel and not on what goes wrong.
 pub fn told(log: &str) -> Vec<&str> {
     let is_told = |line: &&str| [" INFO ", " WARN ", " ERROR "].iter().any(|it| line.contains(it));
-    log.lines().filter(is_told).collect()
+    log.lines().filter(is_told).filter(|line| !line.contains(" INFO fenced: ")).collect()
 }

@@ -5,6 +5,7 @@
 
 mod alone;
 mod audit;
+mod bounds;
 mod burst;
 mod clocks;
 mod company;

@@ -4,6 +4,7 @@
 
 mod churn;
 mod flat;
+mod flood;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -29,11 +30,9 @@ use support::{
 /// Tells how long it lasts, in seconds.
 const LENGTH: &str = "NGRAPH_SOAK_SECONDS";
 
-/// How often something goes wrong, and how long the agent stands still then. The ring buffer
-/// has room for what all the machine's namespaces do meanwhile.
+/// How often something goes wrong, and how long the agent stands still then.
 const FAULT_EVERY: Duration = Duration::from_secs(15);
 const STANDSTILL: Duration = Duration::from_secs(2);
-const RING: &str = "--ring-bytes=8388608";
 
 /// Lines of a log that has nothing to tell, and what each fault may add.
 const LINES: usize = 10;
@@ -54,7 +53,7 @@ fn soak(length: Duration) {
     netns::enter_new();
     let place = TempDir::new().unwrap();
     let folder = place.path().join("textfile");
-    let mut command = command(&["--interval=1", "--no-resolve", "--all", RING]);
+    let mut command = command(&["--interval=1", "--no-resolve", "--all"]);
     command.arg("--output").arg(&folder);
     let agent = Agent::run(command, &folder);
     agent.wait_for("the first file", |_| true);
