@@ -4,6 +4,7 @@ use std::{
     fs,
     fs::Permissions,
     io,
+    io::ErrorKind,
     os::unix::{
         fs::{PermissionsExt as _, chown},
         process::CommandExt as _,
@@ -18,7 +19,10 @@ use rustix::{
 };
 use tempfile::TempDir;
 
-use super::agent::{self, Agent};
+use super::{
+    agent::{self, Agent},
+    wait_for,
+};
 
 /// A user who owns nothing.
 pub const NOBODY: u32 = 65534;
@@ -46,6 +50,14 @@ impl Place {
         let made = Self { place };
         fs::copy(agent::binary(), made.binary()).expect("copy the binary");
         fs::set_permissions(made.binary(), open).expect("let others run the binary");
+        // A process that another test starts holds a copy of what wrote it until it executes.
+        wait_for("the binary to be free", || {
+            let result = Command::new(made.binary()).arg("--version").output();
+            match result {
+                Err(err) if err.kind() == ErrorKind::ExecutableFileBusy => None,
+                result => Some(result.expect("run the binary")),
+            }
+        });
         fs::create_dir(made.output()).expect("make the output folder");
         chown(made.output(), Some(NOBODY), Some(NOBODY)).expect("give the folder to nobody");
         made
