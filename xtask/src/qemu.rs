@@ -20,7 +20,7 @@ use crate::{command, guest::Guest, kernel::Kernel, root, tally::Tally};
 const QEMU: &str = "qemu-system-x86_64";
 
 /// Software emulation runs a suite in a minute or two; a guest that takes longer is stuck.
-const PATIENCE: Duration = Duration::from_secs(12 * 60);
+const PATIENCE: Duration = Duration::from_secs(25 * 60);
 
 /// What the kernel prints when it can't go on. It may hang instead of rebooting.
 const FATAL: [&str; 4] = [
