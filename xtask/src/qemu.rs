@@ -19,7 +19,8 @@ use crate::{command, guest::Guest, kernel::Kernel, root, tally::Tally};
 
 const QEMU: &str = "qemu-system-x86_64";
 
-/// Software emulation runs a suite in a minute or two; a guest that takes longer is stuck.
+/// Software emulation runs a suite in five minutes, or twice that where the machine has other
+/// work; a guest that takes longer than this is stuck.
 const PATIENCE: Duration = Duration::from_secs(25 * 60);
 
 /// What the kernel prints when it can't go on. It may hang instead of rebooting.
