@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use log::{Level, info, log, warn};
+use log::{Level, debug, info, log, warn};
 use ngraph_common::{
     event::{FlowEvent, hook},
     limits,
@@ -291,19 +291,20 @@ fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> 
     proof.map(|()| seen)
 }
 
-/// Proves a hook again while the agent runs, attached `anew` if asked for. What it saw
-/// meanwhile is told whatever the proof says.
+/// Proves a hook again while the agent runs, attached `anew` if asked for and allowed: the
+/// agent has given up what some kernels want for that, and what is attached may fire again.
+/// What it saw meanwhile is told whatever the proof says.
 ///
 /// # Errors
-/// Where it can't be attached, or the agent can't connect to itself.
+/// Where the agent can't connect to itself.
 pub fn prove_again(
     tracer: &mut Tracer,
     hook: u8,
     anew: bool,
     netns: u64,
 ) -> Result<(Seen, Result<()>)> {
-    if anew {
-        tracer.attach(hook)?;
+    if anew && let Err(err) = tracer.attach(hook) {
+        debug!("attach {} anew: {err:#}", HOOKS[usize::from(hook)].name);
     }
     witness(tracer, hook, &expected(Some(netns))?, PATIENCE_RUNNING)
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Capture, Config},
+    config::Capture,
     flow::NetnsId,
     health::HOOKS,
     hooks,
@@ -58,8 +58,9 @@ impl Agent {
     fn retry(&mut self, hook: u8) {
         let name = hooks::HOOKS[usize::from(hook)].name;
         // Another program speaks for connections now, or none.
-        let result = if hook == hook::SET_STATE || self.captured.tracer.is_none() {
-            self.reopen(self.config.capture)
+        let is_auto = self.config.capture == Capture::Auto;
+        let result = if is_auto && (hook == hook::SET_STATE || self.captured.tracer.is_none()) {
+            self.reopen()
         } else {
             self.prove(hook, true)
         };
@@ -83,24 +84,21 @@ impl Agent {
         if !speaks {
             return;
         }
-        let way = match self.config.capture {
-            Capture::Auto => Capture::Auto,
-            // What was asked for by name doesn't work any more; snapshots always do.
-            _ => Capture::Procfs,
-        };
-        if let Err(err) = self.reopen(way) {
+        // Where a way was asked for by name, what is left of it and snapshots go on.
+        if self.config.capture == Capture::Auto
+            && let Err(err) = self.reopen()
+        {
             warn!("capturing by /proc snapshots alone: {err:#}");
         }
     }
 
-    /// Captures anew in another way. What happens in between, a snapshot finds.
-    fn reopen(&mut self, way: Capture) -> Result<()> {
-        let config = Config { capture: way, ..self.config.clone() };
+    /// Captures anew with what there is. What happens in between, a snapshot finds.
+    fn reopen(&mut self) -> Result<()> {
         self.drain();
         self.carried = self.read_counts();
         self.captured = Captured::snapshots_alone();
         self.gaps += 1;
-        let opened = capture::open(&config).context("begin capture anew")?;
+        let opened = capture::open(&self.config).context("begin capture anew")?;
         self.state.capture_changed(opened.reading);
         let now = clock::since_boot();
         self.take_seen(&Seen { own: opened.own, others: opened.backlog }, now);

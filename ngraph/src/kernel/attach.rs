@@ -18,7 +18,8 @@ pub(super) enum Link {
 }
 
 impl Tracer {
-    /// Attaches a hook's program, and where it is attached already, anew.
+    /// Attaches a hook's program, and where it is attached already, anew. What is attached stays
+    /// so if that fails: an agent that gave up its privileges may not get it back.
     ///
     /// # Errors
     /// Why the kernel refused, and what to do where that is known.
@@ -37,32 +38,31 @@ impl Tracer {
         let Some(program) = self.ebpf.program_mut(name) else {
             bail!("program {name} is missing from the object (built from another commit?)");
         };
-        let (link, is_loaded) = (self.links.remove(name), program.fd().is_ok());
-        let link = match (program, link) {
-            (Program::RawTracePoint(program), link) => {
-                if let Some(Link::RawTracePoint(link)) = link {
-                    program.detach(link).with_context(|| format!("detach {name}"))?;
-                }
+        let is_loaded = program.fd().is_ok();
+        match program {
+            Program::RawTracePoint(program) => {
                 if !is_loaded {
                     program.load().map_err(|err| probe::explain(&err.into()))?;
                 }
                 let link = program.attach(target).map_err(|err| probe::explain(&err.into()))?;
-                Link::RawTracePoint(link)
-            }
-            (Program::KProbe(program), link) => {
-                if let Some(Link::KProbe(link)) = link {
-                    program.detach(link).with_context(|| format!("detach {name}"))?;
+                if let Some(Link::RawTracePoint(old)) =
+                    self.links.insert(name, Link::RawTracePoint(link))
+                {
+                    program.detach(old).with_context(|| format!("detach {name}"))?;
                 }
+            }
+            Program::KProbe(program) => {
                 if !is_loaded {
                     program.load().map_err(|err| probe::explain(&err.into()))?;
                 }
                 let link =
                     program.attach(target, 0).map_err(|err| probe::explain_kprobe(&err.into()))?;
-                Link::KProbe(link)
+                if let Some(Link::KProbe(old)) = self.links.insert(name, Link::KProbe(link)) {
+                    program.detach(old).with_context(|| format!("detach {name}"))?;
+                }
             }
             _ => bail!("program {name} is of an unexpected type (built from another commit?)"),
-        };
-        self.links.insert(name, link);
+        }
         Ok(())
     }
 }
