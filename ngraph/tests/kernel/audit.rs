@@ -1,29 +1,15 @@
 //! The kernel's own counts beside what was captured.
 
-use std::{
-    net::TcpListener,
-    process::{Child, Command},
-    sync::mpsc,
-    thread,
-};
+use std::{net::TcpListener, sync::mpsc, thread};
 
 use super::support::{
     agent::Agent,
+    holder::Holder,
     metrics::Metrics,
     netns,
     traffic::{burst, held, pending_attempt, refused_connects, short_connections},
 };
 use crate::captures;
-
-/// A process that ends with this.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn audited(metrics: &Metrics, direction: &str) -> (u64, u64) {
     let sum = |name| metrics.sum(name, &[("direction", direction)]);
@@ -57,7 +43,7 @@ fn each_namespace_has_its_own_audit(capture: &str) {
         netns::enter_new();
         short_connections("127.0.0.1:0", None, 70);
         // Snapshots look through processes, not threads.
-        let _here = Command::new("sleep").arg("600").spawn().map(Ends).unwrap();
+        let _here = Holder::inherits(&[]);
         tell.send(netns::number()).unwrap();
         let _ = ended.recv();
     });

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener},
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::AsFd as _,
 };
 
 use super::support::{
@@ -38,14 +38,7 @@ fn a_namespace_made_later_is_seen_and_leaves_nothing_open(capture: &str) {
     let agent = Agent::start(&["--capture", capture, "--all"]);
     netns::enter_new();
     let listener = TcpListener::bind((ip.as_str(), 0)).unwrap();
-    let ends: Vec<OwnedFd> = (0..5)
-        .flat_map(|_| {
-            let one = held(&listener);
-            [one.client.into(), one.server.into()]
-        })
-        .collect();
-    let process = Holder::inherits(&ends.iter().collect::<Vec<_>>());
-    drop(ends);
+    let process = Holder::of_connections(&listener, 5);
     agent.wait_for("five are open at either end", |it| both_ends(it, &ip) == (10, 10));
     drop(listener);
     // The namespace ends with its last process and its last socket.

@@ -36,14 +36,7 @@ fn the_connections_of_a_killed_process_end_with_it(capture: &str) {
     netns::enter_new();
     let agent = Agent::start(&["--capture", capture]);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let ends: Vec<OwnedFd> = (0..20)
-        .flat_map(|_| {
-            let one = held(&listener);
-            [one.client.into(), one.server.into()]
-        })
-        .collect();
-    let process = Holder::inherits(&ends.iter().collect::<Vec<_>>());
-    drop(ends);
+    let process = Holder::of_connections(&listener, 20);
     agent.wait_for("twenty are open", |it| Tally::of(it) == Tally::open(20));
     process.kill();
     agent.expect("none is left open", |it| Tally::of(it) == Tally::closed(20));

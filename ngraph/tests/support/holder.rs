@@ -2,12 +2,15 @@
 
 use std::{
     io,
+    net::TcpListener,
     os::{
         fd::{AsRawFd as _, OwnedFd, RawFd},
         unix::process::CommandExt as _,
     },
     process::{Child, Command, Stdio},
 };
+
+use super::traffic::{Held, held};
 
 /// A process that does nothing but hold descriptors. Dropping this kills it.
 pub struct Holder(Child);
@@ -24,6 +27,17 @@ impl Holder {
             }
             Ok(())
         })
+    }
+
+    /// Starts one that has both ends of so many new connections to `listener` for itself.
+    pub fn of_connections(listener: &TcpListener, count: usize) -> Self {
+        let ends: Vec<OwnedFd> = (0..count)
+            .flat_map(|_| {
+                let Held { client, server } = held(listener);
+                [client.into(), server.into()]
+            })
+            .collect();
+        Self::inherits(&ends.iter().collect::<Vec<_>>())
     }
 
     /// Starts one that takes the one descriptor sent to the unix socket `from`.
