@@ -7,8 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// What events must have in common to be counted together: the key of the map OVERFLOW,
 /// whose values are counts (`u64`).
 ///
-/// Namespace, addresses, role and error are those of [`crate::event::FlowEvent`], and zero where the kind
-/// of event doesn't need them: an owner or an end is counted and nothing else.
+/// Namespace, addresses, role and error are those of [`crate::event::FlowEvent`], and zero
+/// where the kind of event doesn't need them: an owner or an end is counted and nothing else.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,

@@ -57,14 +57,14 @@ impl Agent {
 
     fn retry(&mut self, hook: u8) {
         let name = hooks::HOOKS[usize::from(hook)].name;
-        // Another program speaks for connections now, or none.
+        // Where capture began anew without it, the kernel side doesn't count on it.
         let is_auto = self.config.capture == Capture::Auto;
-        let result = if is_auto && (hook == hook::SET_STATE || self.captured.tracer.is_none()) {
-            self.reopen()
+        let works = if is_auto && (hook == hook::SET_STATE || self.captured.tracer.is_none()) {
+            self.reopen().is_ok() && self.captured.hooks.has(hook)
         } else {
-            self.prove(hook, true)
+            self.prove(hook, true).is_ok()
         };
-        if result.is_ok() && (self.captured.hooks.has(hook) || hook != hook::SET_STATE) {
+        if works {
             info!("{name} works again");
             self.captured.hooks = self.captured.hooks.with(hook);
             self.pulse.proven(hook);
@@ -97,6 +97,7 @@ impl Agent {
         self.drain();
         self.carried = self.read_counts();
         self.captured = Captured::snapshots_alone();
+        self.state.capture_changed(self.captured.reading);
         self.gaps += 1;
         let opened = capture::open(&self.config).context("begin capture anew")?;
         self.state.capture_changed(opened.reading);
