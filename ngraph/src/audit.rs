@@ -98,12 +98,10 @@ impl Audit {
         let row = self.rows.entry(netns).or_default();
         row.kernel = kernel;
         let captured = row.captured;
-        // A namespace that turns up later is counted from there.
+        // A namespace that turns up later may be new or may have been hidden, and more may be
+        // on its way than was captured.
         let since = row.since.get_or_insert_with(|| {
-            PerRole::from_fn(|role| {
-                let start = kernel.of(role).saturating_sub(*captured.of(role));
-                Since { least: start, most: start }
-            })
+            PerRole::from_fn(|role| Since { least: 0, most: *kernel.of(role) })
         });
         if is_at_rest {
             for role in Role::ALL {
@@ -222,6 +220,18 @@ mod tests {
         audit.observe(&alike(Role::Outbound, 10));
         audit.read(NETNS, opens(0, 10), true);
         assert_eq!(line(&audit, Role::Outbound), (10, 10));
+    }
+
+    #[test]
+    fn a_namespace_that_turns_up_in_the_middle_of_its_connections_has_them_all() {
+        let mut audit = Audit::default();
+        audit.observe(&alike(Role::Inbound, 30));
+        audit.read(NETNS, opens(35, 0), false);
+        audit.observe(&alike(Role::Inbound, 40));
+        audit.read(NETNS, opens(70, 0), true);
+        assert_eq!(line(&audit, Role::Inbound), (70, 70));
+        audit.read(NETNS, opens(71, 0), true);
+        assert_eq!(line(&audit, Role::Inbound), (71, 70), "a miss shows");
     }
 
     #[test]

@@ -41,9 +41,9 @@ fn each_namespace_has_its_own_audit(capture: &str) {
     let (end, ended) = mpsc::channel::<()>();
     let other = thread::spawn(move || {
         netns::enter_new();
-        short_connections("127.0.0.1:0", None, 70);
-        // Snapshots look through processes, not threads.
+        // Snapshots look through processes, not threads, and forget a namespace without one.
         let _here = Holder::inherits(&[]);
+        short_connections("127.0.0.1:0", None, 70);
         tell.send(netns::number()).unwrap();
         let _ = ended.recv();
     });

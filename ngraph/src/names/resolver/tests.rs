@@ -9,7 +9,7 @@ use hickory_resolver::proto::{
         rdata::{CNAME, PTR},
     },
 };
-use tokio::{net::UdpSocket, time::Instant};
+use tokio::net::UdpSocket;
 
 use super::*;
 use crate::names::{Answer, Limits, Names, hostname::clean};
@@ -232,11 +232,11 @@ async fn only_our_own_cache_remembers() {
 async fn dead_server_fails_by_itself_before_the_limit() {
     let server = Server::start(|_, _| Vec::new()).await;
     let dns = Dns::from_server(server.address).unwrap();
-    let start = Instant::now();
     let err = dns.lookup(peer("192.0.2.1")).await.unwrap_err();
-    assert!(start.elapsed() < Limits::default().lookup_time, "{:?}", start.elapsed());
     assert!(format!("{err:#}").starts_with("ask the name servers: "), "{err:#}");
-    assert!(server.queries() >= 2, "{}", server.queries());
+    assert!(server.queries() > RETRIES, "{}", server.queries());
+    // It isn't the limit that ended it: the attempts are over before.
+    assert!(ATTEMPT_TIME * (RETRIES as u32 + 1) < Limits::default().lookup_time);
 }
 
 #[tokio::test]
