@@ -43,8 +43,8 @@ struct Row {
     since: Option<PerRole<Since>>,
     /// The kernel's last count.
     kernel: Opens,
-    /// Whether it has been there when namespaces were last listed.
-    is_old: bool,
+    /// Whether namespaces have been listed since it is here.
+    is_known: bool,
 }
 
 /// Hooks and counts don't begin at one moment: what the count was when the first hook saw
@@ -96,6 +96,11 @@ impl Audit {
     /// been captured, as far as the kernel side knows.
     pub fn read(&mut self, netns: NetnsId, kernel: Opens, is_at_rest: bool) {
         let row = self.rows.entry(netns).or_default();
+        if Role::ALL.iter().any(|&role| kernel.of(role) < row.kernel.of(role)) {
+            // Counts never fall: another namespace has the number now. The kernel gives a free
+            // one away at once.
+            *row = Row::default();
+        }
         row.kernel = kernel;
         let captured = row.captured;
         // A namespace that turns up later may be new or may have been hidden, and more may be
@@ -116,10 +121,14 @@ impl Audit {
         self.rows.get(&netns).map(|row| row.captured).unwrap_or_default()
     }
 
-    /// Namespaces were listed: those that are gone leave.
+    /// Namespaces were listed: those that are gone leave. One that has never been listed may
+    /// be younger than the list.
     pub fn listed(&mut self, is_there: impl Fn(NetnsId) -> bool) {
         self.rows
-            .retain(|&netns, row| is_there(netns) || !std::mem::replace(&mut row.is_old, true));
+            .retain(|&netns, row| is_there(netns) || !std::mem::replace(&mut row.is_known, true));
+        for (_, row) in self.rows.iter_mut().filter(|(netns, _)| is_there(**netns)) {
+            row.is_known = true;
+        }
     }
 
     /// The audit of every namespace whose counts could be read, in order.
@@ -232,6 +241,18 @@ mod tests {
         assert_eq!(line(&audit, Role::Inbound), (70, 70));
         audit.read(NETNS, opens(71, 0), true);
         assert_eq!(line(&audit, Role::Inbound), (71, 70), "a miss shows");
+    }
+
+    #[test]
+    fn a_number_that_another_namespace_has_now_starts_anew() {
+        let mut audit = Audit::default();
+        audit.observe(&alike(Role::Inbound, 30));
+        audit.read(NETNS, opens(50, 0), true);
+        audit.read(NETNS, opens(0, 0), true);
+        assert_eq!(line(&audit, Role::Inbound), (0, 0));
+        audit.observe(&alike(Role::Inbound, 70));
+        audit.read(NETNS, opens(70, 0), true);
+        assert_eq!(line(&audit, Role::Inbound), (70, 70));
     }
 
     #[test]
