@@ -74,8 +74,10 @@ pub mod hook {
     pub const CSK_ACCEPT: u8 = 2;
     /// kprobe `security_sock_graft`
     pub const SOCK_GRAFT: u8 = 3;
+    /// program of the root control group, called by sockets for their changes of state
+    pub const SOCK_OPS: u8 = 4;
     /// How many hooks there are.
-    pub const COUNT: u32 = 4;
+    pub const COUNT: u32 = 5;
 }
 
 /// Values of [`FlowEvent::role`].

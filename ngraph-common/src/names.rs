@@ -12,9 +12,18 @@ pub const OVERFLOW: &str = "OVERFLOW";
 /// `u32`: the shelf of [`OVERFLOW`] that the kernel side fills.
 pub const SHELF: &str = "SHELF";
 
+/// `u32`: 1 while the program of [`crate::event::hook::SOCK_OPS`] is attached, so that the raw
+/// tracepoint leaves to it what sockets call it for.
+pub const CALLED: &str = "CALLED";
+
 /// Programs, by [`crate::event::hook`].
-pub const PROGRAMS: [&str; crate::event::hook::COUNT as usize] =
-    ["inet_sock_set_state", "tcp_connect", "inet_csk_accept", "security_sock_graft"];
+pub const PROGRAMS: [&str; crate::event::hook::COUNT as usize] = [
+    "inet_sock_set_state",
+    "tcp_connect",
+    "inet_csk_accept",
+    "security_sock_graft",
+    "sock_ops_states",
+];
 
 /// The second witness: the program that takes what the kernel kept from that of
 /// [`crate::event::hook::SET_STATE`], attached to the same tracepoint behind it.
@@ -28,6 +37,8 @@ pub const SK_PROTOCOL: &str = "SK_PROTOCOL";
 pub const SK_ERR: &str = "SK_ERR";
 /// `u32`: offset of `inet_sport` in `struct inet_sock`.
 pub const INET_SPORT: &str = "INET_SPORT";
+/// `u32`: offset of `bpf_sock_ops_cb_flags` in `struct tcp_sock`.
+pub const CB_FLAGS: &str = "CB_FLAGS";
 /// Value of an offset that this kernel's BTF doesn't tell.
 pub const ABSENT: u32 = u32::MAX;
 

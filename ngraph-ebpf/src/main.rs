@@ -8,6 +8,8 @@ mod decide;
 mod witness;
 
 #[cfg(target_arch = "bpf")]
+mod cgroup;
+#[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]
 mod maps;
@@ -25,12 +27,13 @@ mod states;
 #[cfg(target_arch = "bpf")]
 mod hooks {
     use aya_ebpf::{
-        macros::{kprobe, kretprobe, raw_tracepoint},
-        programs::{ProbeContext, RawTracePointContext, RetProbeContext},
+        macros::{kprobe, kretprobe, raw_tracepoint, sock_ops},
+        programs::{ProbeContext, RawTracePointContext, RetProbeContext, SockOpsContext},
     };
     use ngraph_common::{count, event::hook};
 
     use crate::{
+        cgroup,
         emit::{Outcome, count, counted},
         probes,
         states::{self, Witness},
@@ -59,6 +62,15 @@ mod hooks {
             }
             outcome
         })
+    }
+
+    /// Called by sockets at many a thing, and asked for an answer to some: none.
+    #[sock_ops]
+    fn sock_ops_states(ctx: SockOpsContext) -> u32 {
+        if let Some(called) = cgroup::called(&ctx) {
+            counted(hook::SOCK_OPS, || cgroup::told(&ctx, called));
+        }
+        cgroup::NO_ANSWER
     }
 
     /// Argument: the connecting socket.

@@ -67,6 +67,11 @@ pub static OVERFLOW: HashMap<Like, u64> = HashMap::with_max_entries(limits::OVER
 #[map]
 pub static SHELF: Array<u32> = Array::with_max_entries(1, 0);
 
+/// Whether the control group's program is attached: 0 or 1. Set by the user side: sockets are
+/// marked for calling by any program, another agent's too.
+#[map]
+pub static CALLED: Array<u32> = Array::with_max_entries(1, 0);
+
 /// How often each hook ran and what became of it, see `ngraph_common::count`: an element for
 /// each processor, whose number the loader sets. Written by `emit`; the user side has it
 /// mapped.
@@ -87,6 +92,8 @@ pub static SK_PROTOCOL: Global<u32> = Global::new(ABSENT);
 pub static SK_ERR: Global<u32> = Global::new(ABSENT);
 #[unsafe(no_mangle)]
 pub static INET_SPORT: Global<u32> = Global::new(ABSENT);
+#[unsafe(no_mangle)]
+pub static CB_FLAGS: Global<u32> = Global::new(ABSENT);
 #[unsafe(no_mangle)]
 pub static ONLY_NETNS: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 use ngraph_common::{event::FlowEvent, names::ABSENT, sock_common::SockCommon};
 
-use crate::maps::{INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL};
+use crate::maps::{CALLED, CB_FLAGS, INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL};
 
 /// Address of a kernel `struct sock`, as a hook was handed it.
 pub type SockAddress = u64;
@@ -108,6 +108,21 @@ fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
 #[inline(always)]
 pub fn error(sock: SockAddress) -> u32 {
     read_at::<i32>(sock, SK_ERR.load()).unwrap_or(0).unsigned_abs()
+}
+
+/// `BPF_SOCK_OPS_STATE_CB_FLAG`: the socket calls its control group's programs at each change
+/// of its state.
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/bpf.h>
+pub const CALLS_AT_CHANGES: u8 = 1 << 2;
+
+/// Whether the socket calls the control group's program at each change of its state, and that
+/// is there to be called.
+#[inline(always)]
+pub fn calls_at_changes(sock: SockAddress) -> bool {
+    if CALLED.get(0).is_none_or(|&called| called == 0) {
+        return false;
+    }
+    read_at::<u8>(sock, CB_FLAGS.load()).is_some_and(|flags| flags & CALLS_AT_CHANGES != 0)
 }
 
 #[inline(always)]

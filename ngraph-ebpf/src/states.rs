@@ -1,9 +1,10 @@
-//! What the raw tracepoint does: a connection's life from its socket's changes of state.
+//! What the raw tracepoint and the control group's program do: a connection's life from its
+//! socket's changes of state.
 
 use aya_ebpf::bindings::BPF_ANY;
 use ngraph_common::{
     count,
-    event::{hook::SET_STATE, kind, role},
+    event::{hook, kind, role},
 };
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     witness::Taken,
 };
 
-/// Which of the two programs sees a change, see `witness`.
+/// Which of the programs sees a change, see `witness`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
     /// The one that sees every change it isn't kept from.
@@ -23,13 +24,30 @@ pub enum Witness {
     /// The one behind it, which may see a change that the first has taken: what it finds
     /// done already, it leaves.
     Second,
+    /// The control group's. What it is called for, the two others leave to it.
+    Cgroup,
+}
+
+impl Witness {
+    /// The hook whose counters and name go with it.
+    #[inline(always)]
+    fn hook(self) -> u8 {
+        match self {
+            Self::First | Self::Second => hook::SET_STATE,
+            Self::Cgroup => hook::SOCK_OPS,
+        }
+    }
 }
 
 /// A socket goes from one state to another.
 #[inline(always)]
 pub fn changed(change: Taken, witness: Witness) -> Outcome {
     let Taken { sock, old, new } = change;
-    match step(old, new) {
+    let step = step(old, new);
+    if witness != Witness::Cgroup && step != Step::Nothing && sock::calls_at_changes(sock) {
+        return Outcome::Filtered;
+    }
+    match step {
         Step::Nothing => Outcome::Filtered,
         Step::Attempt => attempt(sock, witness),
         Step::Open(role) => open(sock, role, witness),
@@ -40,17 +58,17 @@ pub fn changed(change: Taken, witness: Witness) -> Outcome {
 /// The change to SYN_SENT runs in the connecting task, so the owner is taken here. It is
 /// no event yet: the source port isn't chosen, or is the one before on a socket used again.
 #[inline(always)]
-fn attempt(sock: SockAddress, witness: Witness) -> Outcome {
+pub fn attempt(sock: SockAddress, witness: Witness) -> Outcome {
     if wanted_flow(sock).is_none() {
         return Outcome::Filtered;
     }
-    if witness == Witness::Second && phase_of(sock) == Some(phase::ATTEMPT) {
+    if witness != Witness::First && phase_of(sock) == Some(phase::ATTEMPT) {
         return Outcome::Filtered;
     }
     let entry = Entry::of_current_task(now_ns(), role::OUTBOUND);
     // Without room it has no owner, and what becomes of it is told all the same.
     if SOCKS.insert(sock, entry, BPF_ANY.into()).is_ok() {
-        count(SET_STATE, count::BEGUN);
+        count(witness.hook(), count::BEGUN);
     }
     Outcome::Filtered
 }
@@ -62,8 +80,8 @@ fn open(sock: SockAddress, role: u8, witness: Witness) -> Outcome {
     };
     match phase_of(sock) {
         Some(phase::ATTEMPT) => {
-            count(SET_STATE, count::ENDED);
-            return tell_open(sock, &flow);
+            count(witness.hook(), count::ENDED);
+            return tell_open(sock, &flow, witness);
         }
         // To the first witness, one that is open already belongs to a connection whose end
         // was missed.
@@ -72,27 +90,27 @@ fn open(sock: SockAddress, role: u8, witness: Witness) -> Outcome {
     }
     let mut entry = Entry::unowned(now_ns(), role, phase::TOLD);
     if SOCKS.insert(sock, entry, BPF_ANY.into()).is_ok() {
-        return tell_open(sock, &flow);
+        return tell_open(sock, &flow, witness);
     }
     // The first may have reported it without leaving a trace.
     if witness == Witness::Second {
         return Outcome::MapFull;
     }
-    count(SET_STATE, count::UNNAMED);
+    count(witness.hook(), count::UNNAMED);
     entry.opened_ns = 0;
-    emit(SET_STATE, kind::OPEN, sock, &entry, Some(&flow), 0)
+    emit(witness.hook(), kind::OPEN, sock, &entry, Some(&flow), 0)
 }
 
 /// Tells of a connection that has its entry.
 #[inline(always)]
-fn tell_open(sock: SockAddress, flow: &Flow) -> Outcome {
+fn tell_open(sock: SockAddress, flow: &Flow, witness: Witness) -> Outcome {
     let Some(entry) = SOCKS.get_ptr_mut(sock) else {
         return Outcome::MapFull;
     };
     // SAFETY: a value of a preallocated map stays readable while the program runs; the
     // socket's own lock keeps other state changes of it away.
     let entry = unsafe { &mut *entry };
-    let outcome = emit(SET_STATE, kind::OPEN, sock, entry, Some(flow), 0);
+    let outcome = emit(witness.hook(), kind::OPEN, sock, entry, Some(flow), 0);
     entry.phase = match outcome {
         Outcome::Submitted => phase::TOLD,
         _ => phase::COUNTED,
@@ -104,7 +122,7 @@ fn tell_open(sock: SockAddress, flow: &Flow) -> Outcome {
 fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
     let Some(entry) = SOCKS.get_ptr_mut(sock) else {
         return match witness {
-            Witness::First => gone_unnamed(sock, old, role::UNKNOWN),
+            Witness::First | Witness::Cgroup => gone_unnamed(sock, old, role::UNKNOWN, witness),
             Witness::Second => Outcome::Filtered,
         };
     };
@@ -112,15 +130,15 @@ fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
     let mut entry = unsafe { *entry };
     let _ = SOCKS.remove(sock);
     match entry.phase {
-        phase::TOLD => emit_close(SET_STATE, sock, &entry),
-        phase::COUNTED => gone_unnamed(sock, old, entry.role()),
+        phase::TOLD => emit_close(witness.hook(), sock, &entry),
+        phase::COUNTED => gone_unnamed(sock, old, entry.role(), witness),
         _ => {
-            count(SET_STATE, count::ENDED);
+            count(witness.hook(), count::ENDED);
             let flow = wanted_flow(sock);
             if flow.as_ref().is_some_and(Flow::has_no_port) {
                 entry.role = role::UNKNOWN.into();
             }
-            emit(SET_STATE, kind::FAIL, sock, &entry, flow.as_ref(), sock::error(sock))
+            emit(witness.hook(), kind::FAIL, sock, &entry, flow.as_ref(), sock::error(sock))
         }
     }
 }
@@ -128,7 +146,7 @@ fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
 /// The user side knows a connection that the hooks didn't name by its addresses. The role
 /// tells one that was counted in the overflow map.
 #[inline(always)]
-fn gone_unnamed(sock: SockAddress, old: i32, role: u8) -> Outcome {
+fn gone_unnamed(sock: SockAddress, old: i32, role: u8, witness: Witness) -> Outcome {
     let Some(kind) = unknown_gone(old) else {
         return Outcome::Filtered;
     };
@@ -136,7 +154,7 @@ fn gone_unnamed(sock: SockAddress, old: i32, role: u8) -> Outcome {
         return Outcome::Filtered;
     };
     let entry = Entry::unowned(0, role, phase::TOLD);
-    emit(SET_STATE, kind, sock, &entry, Some(&flow), sock::error(sock))
+    emit(witness.hook(), kind, sock, &entry, Some(&flow), sock::error(sock))
 }
 
 #[inline(always)]

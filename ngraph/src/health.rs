@@ -10,8 +10,8 @@ pub const HOOKS: usize = hook::COUNT as usize;
 /// The agent's own figures, all since its start unless they say otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    /// Which hooks are attached and proven.
-    pub attached: [bool; HOOKS],
+    /// Which hooks are attached and proven; `None`: this kernel has no need of it.
+    pub attached: [Option<bool>; HOOKS],
     /// The kernel side's counters.
     pub hooks: HookCounts,
     /// Records taken from the ring buffer, by [`crate::observe::KINDS`].
@@ -109,12 +109,16 @@ impl HookCounts {
         self
     }
 
-    /// Runs that the kernel kept from the hooks: from both witnesses of the raw tracepoint,
-    /// which then speaks for all; of the probes, where they stand alone, the connects, and the
+    /// Runs that the kernel kept from the hooks. Of the control group's program: none, and it
+    /// sees whatever opens. From both witnesses of the raw tracepoint,
+    /// which else speaks for all; of the probes, where they stand alone, the connects, and the
     /// accepts that neither of the two hooks for them saw. The most that can be lost: the
     /// kernel counts runs for any namespace and any change of state.
     pub fn unseen(&self, attached: [bool; HOOKS]) -> u64 {
         let missed = |hook: u8| self.missed[usize::from(hook)];
+        if attached[usize::from(hook::SOCK_OPS)] {
+            return missed(hook::SOCK_OPS);
+        }
         if attached[usize::from(hook::SET_STATE)] {
             return missed(hook::SET_STATE);
         }
@@ -146,10 +150,12 @@ mod tests {
 
     #[test]
     fn the_probes_misses_matter_where_they_stand_alone() {
-        let counts = HookCounts { missed: [1, 2, 7, 3], ..HookCounts::default() };
+        let counts = HookCounts { missed: [1, 2, 7, 3, 0], ..HookCounts::default() };
         let mut attached = [true; HOOKS];
+        assert_eq!(counts.unseen(attached), 0);
+        attached[usize::from(hook::SOCK_OPS)] = false;
         assert_eq!(counts.unseen(attached), 1);
-        attached[0] = false;
+        attached[usize::from(hook::SET_STATE)] = false;
         assert_eq!(counts.unseen(attached), 2 + 3);
     }
 }

@@ -31,6 +31,10 @@ pub const HOOKS: [Hook; health::HOOKS] = [
         name: "kprobe:security_sock_graft",
         without: "owners of inbound connections where many tasks wait in accept()",
     },
+    Hook {
+        name: "cgroup:sock_ops",
+        without: "some connections under load, which ngraph_hook_missed_total counts",
+    },
 ];
 
 /// A set of hooks.
@@ -42,8 +46,10 @@ impl HookSet {
     pub fn of(capture: Capture) -> Self {
         match capture {
             Capture::Auto => Self([true; health::HOOKS]),
-            Capture::Kprobe => Self([false, true, true, true]),
-            Capture::Tracepoint => Self([true, false, false, false]),
+            Capture::Kprobe => {
+                Self([true; health::HOOKS]).without(hook::SET_STATE).without(hook::SOCK_OPS)
+            }
+            Capture::Tracepoint => Self::default().with(hook::SET_STATE).with(hook::SOCK_OPS),
             Capture::Procfs => Self::default(),
         }
     }
@@ -80,7 +86,7 @@ impl HookSet {
         self.0
     }
 
-    /// Whether the raw tracepoint speaks for a connection's life.
+    /// Whether changes of state speak for a connection's life.
     pub fn states_speak(self) -> bool {
         self.has(hook::SET_STATE)
     }
@@ -117,7 +123,7 @@ mod tests {
     fn the_way_kprobe_is_the_probes_alone_and_tracepoint_the_raw_tracepoint_alone() {
         assert!(!HookSet::of(Capture::Kprobe).states_speak());
         assert_eq!(HookSet::of(Capture::Kprobe).iter().count(), 3);
-        let tracepoint = HookSet::of(Capture::Tracepoint);
+        let tracepoint = HookSet::of(Capture::Tracepoint).without(hook::SOCK_OPS);
         assert_eq!(tracepoint.to_string(), "raw_tracepoint:inet_sock_set_state");
         assert!(HookSet::of(Capture::Procfs).is_empty());
     }
@@ -126,6 +132,6 @@ mod tests {
     fn a_set_without_a_hook_has_all_the_others() {
         let set = HookSet::of(Capture::Auto).without(hook::SET_STATE);
         assert!(!set.states_speak() && set.sees_accepts() && set.sees_connects());
-        assert_eq!(set, HookSet::of(Capture::Kprobe));
+        assert_eq!(set.without(hook::SOCK_OPS), HookSet::of(Capture::Kprobe));
     }
 }

@@ -64,7 +64,7 @@ impl Pulse {
             }
             self.trust[at] = self.trust[at].saturating_sub(1);
             let is_due = match hook {
-                hook::SET_STATE => rose(Role::Outbound) || rose(Role::Inbound),
+                hook::SET_STATE | hook::SOCK_OPS => rose(Role::Outbound) || rose(Role::Inbound),
                 hook::TCP_CONNECT => rose(Role::Outbound),
                 _ => rose(Role::Inbound),
             };

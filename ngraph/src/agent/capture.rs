@@ -5,24 +5,25 @@ use std::{
     collections::{BTreeMap, HashSet},
     fs,
     path::Path,
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use log::{Level, debug, info, log, warn};
 use ngraph_common::{
+    count,
     event::{FlowEvent, hook},
     limits,
+    names::ABSENT,
 };
 use procfs::process::Process;
 
-use super::selftest::{Expected, Loop, PATIENCE, PATIENCE_RUNNING, prove};
+use super::selftest::{Expected, Loop, prove};
 use crate::{
     audit::Opens,
     config::{Capture, Config, Scope},
     flow::NetnsId,
     hooks::{HOOKS, HookSet},
-    kernel::{self, Plan, Tracer, offsets, offsets::Offsets, probe},
+    kernel::{self, Plan, Tracer, cgroup, offsets, offsets::Offsets, probe},
     observe::Reading,
     snapshot::{namespaces, opens},
 };
@@ -79,19 +80,19 @@ impl Captured {
 /// Where a way was asked for by name and this machine can't go it. `auto` falls back to
 /// snapshots and says so.
 pub fn open(config: &Config) -> Result<Captured> {
-    let mut hooks = HookSet::of(config.capture);
+    let mut hooks = wanted(config.capture);
     if hooks.is_empty() {
         info!("capturing by /proc snapshots alone, as asked for");
         return Ok(Captured::snapshots_alone());
     }
     let mut refused = Vec::new();
+    let known = known_offsets(Path::new(offsets::VMLINUX));
     for hook in hooks.iter() {
-        if let Err(why) = possible(hook) {
+        if let Err(why) = possible(hook, known) {
             hooks = hooks.without(hook);
             refused.push((hook, why));
         }
     }
-    let known = known_offsets(Path::new(offsets::VMLINUX));
     let captured = loop {
         if !is_enough(config.capture, hooks) {
             let why = reasons(&refused);
@@ -120,10 +121,32 @@ pub fn open(config: &Config) -> Result<Captured> {
     Ok(captured)
 }
 
+/// Those that a way of capturing takes, as far as this kernel has a need of them.
+pub fn wanted(capture: Capture) -> HookSet {
+    HookSet::of(capture)
+        .iter()
+        .filter(|&hook| is_needed(hook))
+        .fold(HookSet::default(), HookSet::with)
+}
+
+/// Whether this kernel has a need of a hook.
+pub fn is_needed(hook: u8) -> bool {
+    hook != hook::SOCK_OPS || probe::preempts_tracepoints()
+}
+
 /// Asked before a hook is tried: of a kernel without kprobes it says no more than "no such
 /// file", after all else has been loaded.
-fn possible(hook: u8) -> Result<()> {
-    if hook == hook::SET_STATE { Ok(()) } else { probe::kprobes() }
+fn possible(hook: u8, known: Option<Offsets>) -> Result<()> {
+    match hook {
+        hook::SET_STATE => Ok(()),
+        hook::SOCK_OPS if known.is_none_or(|known| known.cb_flags == ABSENT) => {
+            bail!(
+                "the kernel doesn't tell which sockets call it (no BTF, or no CONFIG_BPF_SYSCALL)"
+            )
+        }
+        hook::SOCK_OPS => cgroup::root(Path::new("/proc")).map(drop),
+        _ => probe::kprobes(),
+    }
 }
 
 fn way(capture: Capture) -> &'static str {
@@ -174,7 +197,7 @@ enum Attempt {
 /// Hooks in the order in which they are attached and proven. The graft before the return of
 /// accept, since of the two only the first to see a connection reports it.
 const ORDER: [u8; hook::COUNT as usize] =
-    [hook::SET_STATE, hook::TCP_CONNECT, hook::SOCK_GRAFT, hook::CSK_ACCEPT];
+    [hook::SET_STATE, hook::SOCK_OPS, hook::TCP_CONNECT, hook::SOCK_GRAFT, hook::CSK_ACCEPT];
 
 fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<Attempt> {
     let own = namespaces::of_process(Path::new("/proc/self"))?;
@@ -287,50 +310,56 @@ pub struct Seen {
 /// Attaches and proves one hook.
 fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> {
     tracer.attach(hook)?;
-    let (seen, proof) = witness(tracer, hook, expected, PATIENCE)?;
+    let (seen, proof) = witness(tracer, hook, expected)?;
     proof.map(|()| seen)
 }
 
 /// Proves a hook again while the agent runs, attached `anew` if asked for and allowed: the
 /// agent has given up what some kernels want for that, and what is attached may fire again.
-/// What it saw meanwhile is told whatever the proof says.
+/// That it runs at all is the proof: what it tells was proven at the start, and beside others
+/// it may have nothing to tell. What all hooks saw meanwhile is told whatever the proof says.
 ///
 /// # Errors
 /// Where the agent can't connect to itself.
-pub fn prove_again(
-    tracer: &mut Tracer,
-    hook: u8,
-    anew: bool,
-    netns: u64,
-) -> Result<(Seen, Result<()>)> {
+pub fn prove_again(tracer: &mut Tracer, hook: u8, anew: bool) -> Result<(Seen, Result<()>)> {
     if anew && let Err(err) = tracer.attach(hook) {
         debug!("attach {} anew: {err:#}", HOOKS[usize::from(hook)].name);
     }
-    witness(tracer, hook, &expected(Some(netns))?, PATIENCE_RUNNING)
+    let runs = |tracer: &Tracer| tracer.counts().rows[usize::from(hook)][count::SEEN as usize];
+    let before = runs(tracer);
+    let own = Loop::make().context("prove it by an own connection")?;
+    let proof = if runs(tracer) > before {
+        Ok(())
+    } else {
+        Err(anyhow!("it doesn't run for an own connection"))
+    };
+    let mut events = Vec::new();
+    tracer.drain(|event| events.extend(event.copied()));
+    Ok((sort(&own, events), proof))
 }
 
 /// What a hook sees of an own connection, and whether that proves it.
-fn witness(
-    tracer: &mut Tracer,
-    hook: u8,
-    expected: &Expected,
-    patience: Duration,
-) -> Result<(Seen, Result<()>)> {
+fn witness(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<(Seen, Result<()>)> {
     let own = Loop::make().context("prove it by an own connection")?;
     let mut events = Vec::new();
-    let proof = prove(hook, &own, expected, patience, || {
+    let proof = prove(hook, &own, expected, || {
         let mut new = Vec::new();
         tracer.drain(|event| new.extend(event.copied()));
         events.extend_from_slice(&new);
         new
     });
     let proof = proof.map_err(anyhow::Error::msg).context("prove it by an own connection");
-    // An end tells no addresses, so it's known by its identity.
+    Ok((sort(&own, events), proof))
+}
+
+/// Tells the agent's own events from all others. An end tells no addresses, so it's known by
+/// its identity.
+fn sort(own: &Loop, events: Vec<FlowEvent>) -> Seen {
     let identity = |event: &FlowEvent| (event.sock, event.opened_ns);
     let mine: HashSet<(u64, u64)> =
         events.iter().filter(|event| own.has(event)).map(identity).collect();
     let (own, others) = events.into_iter().partition(|event| mine.contains(&identity(event)));
-    Ok((Seen { own, others }, proof))
+    Seen { own, others }
 }
 
 /// What the agent's own connection looks like to a hook that tells the truth.
@@ -354,7 +383,7 @@ fn expected(netns: Option<u64>) -> Result<Expected> {
 /// # Errors
 /// Why not.
 pub fn try_alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<()> {
-    possible(hook)?;
+    possible(hook, known)?;
     match attempt(config, HookSet::default().with(hook), known)? {
         Attempt::Proven(_) => Ok(()),
         Attempt::Refused(_, why) => Err(why),

@@ -12,7 +12,7 @@ use crate::{
     export,
     flow::{NetnsId, Role},
     graph::{PerRole, View},
-    health::{Capacity, Health, HookCounts},
+    health::{Capacity, HOOKS, Health, HookCounts},
     snapshot::opens,
 };
 
@@ -56,13 +56,21 @@ impl Agent {
         }
     }
 
+    fn attached(&self) -> [Option<bool>; HOOKS] {
+        let hooks = self.captured.hooks;
+        std::array::from_fn(|hook| {
+            let hook = hook as u8;
+            capture::is_needed(hook).then(|| hooks.has(hook))
+        })
+    }
+
     pub(super) fn health(&self) -> Health {
         let hooks = self.read_counts();
         let unseen = hooks.unseen(self.captured.hooks.flags());
         let tracer = self.captured.tracer.as_ref();
         let State { graph, events, overflowed, audit, malformed, repairs, .. } = &self.state;
         Health {
-            attached: self.captured.hooks.flags(),
+            attached: self.attached(),
             hooks,
             events: *events,
             overflowed: *overflowed,

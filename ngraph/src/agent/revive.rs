@@ -81,6 +81,9 @@ impl Agent {
         self.captured.hooks = self.captured.hooks.without(hook);
         self.pulse.give_up(hook);
         warn!("going on without {} ({why:#}); without it: {}", about.name, about.without);
+        if hook == hook::SOCK_OPS {
+            self.leave(hook);
+        }
         if !speaks {
             return;
         }
@@ -89,6 +92,15 @@ impl Agent {
             && let Err(err) = self.reopen()
         {
             warn!("capturing by /proc snapshots alone: {err:#}");
+        }
+    }
+
+    /// What the control group's program was to tell, the raw tracepoint tells from here on.
+    fn leave(&mut self, hook: u8) {
+        if let Some(tracer) = &mut self.captured.tracer
+            && let Err(err) = tracer.detach(hook)
+        {
+            warn!("{err:#}");
         }
     }
 
@@ -112,10 +124,7 @@ impl Agent {
         let Some(tracer) = &mut self.captured.tracer else {
             bail!("nothing is attached");
         };
-        // As events name it.
-        let alias = self.captured.reading.alias.map(|(name, _)| name);
-        let (seen, proof) =
-            capture::prove_again(tracer, hook, anew, alias.unwrap_or(netns.0.into()))?;
+        let (seen, proof) = capture::prove_again(tracer, hook, anew)?;
         self.state.audit.leave_out(netns, selftest::OPENS);
         self.take_seen(&seen, clock::since_boot());
         proof

@@ -13,11 +13,8 @@ use ngraph_common::event::{FlowEvent, hook, kind, role};
 
 use crate::{audit::Opens, flow::Address};
 
-/// How long a hook has to report at the start: a thousand times what it takes.
-pub const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long it has while the agent runs, which does nothing else meanwhile.
-pub const PATIENCE_RUNNING: Duration = Duration::from_millis(300);
+/// How long a hook has to report: a thousand times what it takes.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection of the agent with itself, closed, and an attempt that was refused.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +70,7 @@ impl Loop {
     }
 }
 
-/// Waits until `drain` has brought what proves `hook`, for as long as it has.
+/// Waits until `drain` has brought what proves `hook`.
 ///
 /// # Errors
 /// What is missing or wrong, in words.
@@ -81,7 +78,6 @@ pub fn prove(
     hook: u8,
     own: &Loop,
     expected: &Expected,
-    patience: Duration,
     mut drain: impl FnMut() -> Vec<FlowEvent>,
 ) -> Result<(), String> {
     let start = Instant::now();
@@ -89,7 +85,7 @@ pub fn prove(
     loop {
         events.extend(drain());
         let verdict = judge(hook, own, expected, &events);
-        if verdict.is_ok() || start.elapsed() > patience {
+        if verdict.is_ok() || start.elapsed() > PATIENCE {
             return verdict;
         }
         thread::sleep(Duration::from_millis(5));
@@ -106,7 +102,7 @@ fn judge(hook: u8, own: &Loop, expected: &Expected, events: &[FlowEvent]) -> Res
         events.iter().find(is_end).map(drop).ok_or("no end of its connection was reported")
     };
     match hook {
-        hook::SET_STATE => {
+        hook::SET_STATE | hook::SOCK_OPS => {
             let outbound = client(kind::OPEN)?;
             check(outbound, role::OUTBOUND, expected)?;
             owned(outbound, expected)?;

@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn look(config: &Config, known: Option<Offsets>) -> Vec<Finding> {
     let mut working = HookSet::default();
     let mut findings = Vec::new();
-    for hook in HookSet::of(Capture::Auto).iter() {
+    for hook in capture::wanted(Capture::Auto).iter() {
         let about = &HOOKS[usize::from(hook)];
         findings.push(match capture::try_alone(config, hook, known) {
             Ok(()) => {

@@ -31,7 +31,7 @@ pub(super) fn btf() -> (Finding, Option<Offsets>) {
                   has it, below a mounted /sys";
     match Offsets::read(Path::new(path)) {
         Ok(Some(found)) => {
-            let Offsets { net_inum, sk_protocol, sk_err, inet_sport } = found;
+            let Offsets { net_inum, sk_protocol, sk_err, inet_sport, .. } = found;
             let text = format!(
                 "{path}: net.ns.inum at {net_inum}, sock.sk_protocol at {sk_protocol}, \
                  sock.sk_err at {sk_err}, inet_sock.inet_sport at {inet_sport}"

@@ -43,12 +43,21 @@ pub fn json(view: &View, health: &Health) -> Result<String> {
     let document = Document {
         schema: SCHEMA,
         written_at: health.written_at,
-        hooks: HOOKS.iter().map(|hook| hook.name).zip(health.attached).collect(),
+        hooks: HOOKS
+            .iter()
+            .map(|hook| hook.name)
+            .zip(health.attached)
+            .filter_map(is_there)
+            .collect(),
         edges: view.rows.iter().map(edge).collect(),
     };
     let mut text = serde_json::to_string_pretty(&document).context("write the edges as JSON")?;
     text.push('\n');
     Ok(text)
+}
+
+fn is_there((hook, attached): (&'static str, Option<bool>)) -> Option<(&'static str, bool)> {
+    attached.map(|attached| (hook, attached))
 }
 
 fn edge(row: &EdgeRow) -> Edge<'_> {

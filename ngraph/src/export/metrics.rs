@@ -107,12 +107,15 @@ impl<'a> Labels<'a> {
 }
 
 fn hooks(text: &mut Text, health: &Health) {
+    let is_needed = |hook: &usize| health.attached[*hook].is_some();
+    let hooks =
+        (0..HOOKS.len()).filter(is_needed).map(|hook| (&HOOKS[hook], health.hooks.rows[hook]));
     let mut family = text.family(
         "ngraph_hook_attached",
         Kind::Gauge,
         "Whether a kernel hook is attached and proven to fire.",
     );
-    for (hook, attached) in HOOKS.iter().zip(health.attached) {
+    for ((hook, _), attached) in hooks.clone().zip(health.attached.into_iter().flatten()) {
         family.sample(&[("hook", &hook.name)], u8::from(attached));
     }
     let mut family = text.family(
@@ -120,7 +123,7 @@ fn hooks(text: &mut Text, health: &Health) {
         Kind::Counter,
         "Runs of a kernel hook; equal to the sum of its outcomes.",
     );
-    for (hook, row) in HOOKS.iter().zip(health.hooks.rows) {
+    for (hook, row) in hooks.clone() {
         family.sample(&[("hook", &hook.name)], row[count::SEEN as usize]);
     }
     let mut family = text.family(
@@ -128,7 +131,7 @@ fn hooks(text: &mut Text, health: &Health) {
         Kind::Counter,
         "What became of the runs of a kernel hook.",
     );
-    for (hook, row) in HOOKS.iter().zip(health.hooks.rows) {
+    for (hook, row) in hooks {
         for (column, outcome) in [
             (count::FILTERED, "filtered"),
             (count::MAP_FULL, "map_full"),

@@ -3,6 +3,7 @@
 
 mod attach;
 mod btf;
+pub mod cgroup;
 mod counters;
 pub mod offsets;
 mod overflow;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Map, MapData, RingBuf},
+    maps::{Array, Map, MapData, RingBuf},
 };
 use aya_log::EbpfLogger;
 use log::{Log, debug};
@@ -49,6 +50,7 @@ pub struct Tracer {
     ring: AsyncFd<RingBuf<MapData>>,
     counters: Mapped,
     overflow: Overflow,
+    called: Array<MapData, u32>,
     links: HashMap<&'static str, Link>,
     logger: Option<EbpfLogger<&'static dyn Log>>,
 }
@@ -74,7 +76,9 @@ impl Tracer {
         let counters = Mapped::open(take(&mut ebpf, names::COUNTERS)?, processors)?;
         let overflow =
             Overflow::open(take(&mut ebpf, names::OVERFLOW)?, take(&mut ebpf, names::SHELF)?)?;
-        Ok(Self { ebpf, ring, counters, overflow, links: HashMap::new(), logger })
+        let called = Array::try_from(take(&mut ebpf, names::CALLED)?)
+            .with_context(|| format!("open the map {}", names::CALLED))?;
+        Ok(Self { ebpf, ring, counters, overflow, called, links: HashMap::new(), logger })
     }
 
     /// Waits until the kernel side says that the ring buffer is half full. It says nothing
@@ -127,6 +131,7 @@ fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
         .override_global(names::SK_PROTOCOL, &plan.offsets.sk_protocol, true)
         .override_global(names::SK_ERR, &plan.offsets.sk_err, true)
         .override_global(names::INET_SPORT, &plan.offsets.inet_sport, true)
+        .override_global(names::CB_FLAGS, &plan.offsets.cb_flags, true)
         .override_global(names::ONLY_NETNS, &only_netns, true)
         .override_global(names::STATES_SPEAK, &states_speak, true)
         .override_global(names::GRAFT_FOLLOWS, &graft_follows, true)

@@ -21,13 +21,21 @@ pub struct Offsets {
     pub sk_err: u32,
     /// `inet_sport` in `struct inet_sock`.
     pub inet_sport: u32,
+    /// `bpf_sock_ops_cb_flags` in `struct tcp_sock`; [`ABSENT`] too where a kernel is built
+    /// without it.
+    pub cb_flags: u32,
 }
 
 impl Offsets {
     /// What is known without BTF: nothing. Namespaces are told apart by their address,
     /// protocols are not told apart, and failures have no reason.
-    pub const UNKNOWN: Self =
-        Self { net_inum: ABSENT, sk_protocol: ABSENT, sk_err: ABSENT, inet_sport: ABSENT };
+    pub const UNKNOWN: Self = Self {
+        net_inum: ABSENT,
+        sk_protocol: ABSENT,
+        sk_err: ABSENT,
+        inet_sport: ABSENT,
+        cb_flags: ABSENT,
+    };
 
     /// Reads them from the BTF at `path`; `Ok(None)` where there is none.
     ///
@@ -64,6 +72,7 @@ impl Offsets {
             sk_protocol: btf.offset("sock", "sk_protocol")?,
             sk_err: btf.offset("sock", "sk_err")?,
             inet_sport: btf.offset("inet_sock", "inet_sport")?,
+            cb_flags: btf.offset("tcp_sock", "bpf_sock_ops_cb_flags").unwrap_or(ABSENT),
         })
     }
 }

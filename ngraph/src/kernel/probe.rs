@@ -39,9 +39,22 @@ pub fn kprobes() -> Result<()> {
     bail!("this kernel has no kprobes (it is built without CONFIG_KPROBES, or /sys isn't mounted)")
 }
 
+/// Whether a task may be preempted while it runs a program at a raw tracepoint: other tasks'
+/// changes of state are kept from that program then. Since Linux 7.0.
+/// (`__DECLARE_TRACE`) <https://github.com/torvalds/linux/blob/v7.0/include/linux/tracepoint.h>
+pub fn preempts_tracepoints() -> bool {
+    is_at_least(&release(), 7)
+}
+
+fn is_at_least(release: &str, major: u32) -> bool {
+    let digits = release.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).is_some_and(|this: u32| this >= major)
+}
+
 /// Capabilities that tracing needs, by number and name, with those that stand in for them.
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/capability.h>
 const NEEDED: [(u32, &str); 2] = [(39, "CAP_BPF"), (38, "CAP_PERFMON")];
+const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_SYS_PTRACE: u32 = 19;
 
@@ -95,6 +108,14 @@ pub fn explain_kprobe(err: &anyhow::Error) -> anyhow::Error {
     }
 }
 
+/// The same for a control group's program, which is part of the network.
+pub fn explain_cgroup(err: &anyhow::Error) -> anyhow::Error {
+    if is_denied(err) && !is_admin() && !has(effective_capabilities(), CAP_NET_ADMIN) {
+        return anyhow!("{err:#} (needs CAP_NET_ADMIN: run as root, or grant it)");
+    }
+    explain(err)
+}
+
 fn is_denied(err: &anyhow::Error) -> bool {
     err.chain().any(|cause| {
         let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
@@ -119,6 +140,12 @@ mod tests {
     fn a_kernel_before_5_8_is_told_what_it_lacks() {
         let expected = "ring buffer not supported (needs Linux 5.8 or newer, this is 5.4.0-42)";
         assert_eq!(no_ring_buffer("5.4.0-42"), expected);
+    }
+
+    #[test]
+    fn a_release_is_as_new_as_its_first_number_says() {
+        assert!(is_at_least("7.0.1-cloud", 7) && is_at_least("10.2", 7) && is_at_least("7", 7));
+        assert!(!is_at_least("6.18.5", 7) && !is_at_least("", 7) && !is_at_least("x7", 7));
     }
 
     #[test]

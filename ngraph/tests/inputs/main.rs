@@ -82,12 +82,14 @@ fn the_seeds_of_the_binary_formats_are_understood() {
         kernel::offsets::Offsets,
         names::{hostname, resolver::ptr_names},
     };
+    use ngraph_common::names::ABSENT;
     let seed = |path: &str| {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("fuzz").join("corpus");
         fs::read(corpus.join(path)).unwrap()
     };
     let offsets = Offsets::from_btf(&seed("btf/small_kernel.bin")).unwrap();
-    let expected = Offsets { net_inum: 136, sk_protocol: 532, sk_err: 284, inet_sport: 814 };
+    let expected =
+        Offsets { net_inum: 136, sk_protocol: 532, sk_err: 284, inet_sport: 814, cb_flags: ABSENT };
     assert_eq!(offsets, expected);
     let answer = Message::from_vec(&seed("dns/two_names.bin")).unwrap();
     assert_eq!(hostname::choose(ptr_names(&answer.answers)), Some("api.example".into()));

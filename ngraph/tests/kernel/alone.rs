@@ -2,6 +2,7 @@
 //! meanwhile.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
@@ -97,6 +98,62 @@ fn probes_silenced_by_debugfs_are_found_out(capture: &'static str) {
     });
 }
 captures!(alone probes_silenced_by_debugfs_are_found_out: auto, kprobe);
+
+fn probes_that_fall_silent_are_noticed_and_come_back(capture: &'static str) {
+    isolated(|| {
+        let folder = tempfile::tempdir().unwrap();
+        netns::enter_new_mounts();
+        mount("debugfs", folder.path(), "debugfs", MountFlags::empty(), None).unwrap();
+        let switch = folder.path().join("kprobes/enabled");
+        netns::enter_new();
+        let agent = Agent::start(&["--capture", capture]);
+        let mut made = 0;
+        let mut connect = || {
+            short_connections("127.0.0.1:0", None, 10);
+            made += 10;
+            made
+        };
+        connect();
+        agent.wait_for("the probes see", |it| it.sum("ngraph_events_total", &[]) > 0);
+
+        let off = Off::new(&switch);
+        let mut files = BTreeSet::new();
+        let silent = agent.wait_for("silence to be noticed", |it| {
+            connect();
+            files.insert(it.sum("ngraph_last_write_timestamp_seconds", &[]));
+            !it.has_hook("kprobe:tcp_connect") && !it.has_hook("kprobe:security_sock_graft")
+        });
+        // The file before, and three intervals.
+        assert!(files.len() <= 4, "noticed after {} files\n{}", files.len(), agent.log());
+        for part in ["kprobe:tcp_connect has fallen silent", "going on without kprobe:tcp_connect"]
+        {
+            assert!(agent.log().contains(part), "{part}: {}", agent.log());
+        }
+        assert_eq!(silent.has_hook("raw_tracepoint:inet_sock_set_state"), capture == "auto");
+
+        drop(off);
+        agent.wait_for("the probes to be back", |it| {
+            connect();
+            it.has_hook("kprobe:tcp_connect") && it.has_hook("kprobe:security_sock_graft")
+        });
+        if capture == "auto" {
+            let all = connect();
+            let metrics = agent.expect("nothing was missed", |it| both(it) == (all, all));
+            let (kernel, captured) = (
+                metrics.sum("ngraph_kernel_opens_total", &[]),
+                metrics.sum("ngraph_captured_opens_total", &[]),
+            );
+            assert_eq!(kernel, captured, "the agent's own connections are left out");
+        } else {
+            let before = agent.settled();
+            connect();
+            agent.expect("the probes count again", |it| {
+                it.opened("output") == before.opened("output") + 10
+            });
+        }
+    });
+}
+captures!(alone probes_that_fall_silent_are_noticed_and_come_back: auto, kprobe);
 
 /// Starts an agent while a switch of the kernel's is off: probes attach and never fire.
 fn found_out(capture: &str, switch: &Path) {

@@ -16,7 +16,7 @@ use super::support::{
     has_btf, has_kprobes,
     metrics::Metrics,
     netns,
-    traffic::{connect_from, free_port, refused_connects, reset, short_connections},
+    traffic::{burst_of, connect_from, free_port, refused_connects, reset, short_connections},
     wait_for,
 };
 use crate::captures;
@@ -64,6 +64,19 @@ fn an_ipv4_mapped_client_is_counted_as_ipv4(capture: &str) {
     counts_many(capture, "[::]:0", Some("::ffff:127.0.0.1"), "127.0.0.1");
 }
 captures!(an_ipv4_mapped_client_is_counted_as_ipv4: auto, kprobe, tracepoint);
+
+/// Since Linux 7.0 a task may be preempted while it runs a tracepoint's program.
+fn what_tasks_do_while_others_wait_on_their_processors_is_counted(capture: &str) {
+    const THREADS: usize = 16;
+    const EACH: usize = 250;
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    burst_of(THREADS, EACH);
+    let all = (THREADS * EACH) as u64;
+    agent.expect("each connection is counted at either end", |it| both(it) == (all, all));
+    agent.expect("none is left open", |it| it.sum("ngraph_live_connections", &[]) == 0);
+}
+captures!(what_tasks_do_while_others_wait_on_their_processors_is_counted: auto, tracepoint);
 
 fn accepters_that_waited_before_the_start_miss_nothing(capture: &str) {
     const ACCEPTERS: usize = 64;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use ngraph::{agent::capture, config::Config, fence, hooks::HookSet};
+use ngraph_common::event::hook;
 use rustix::{
     io::Errno,
     mount::{MountFlags, mount},
@@ -95,14 +96,14 @@ fn hooks_are_attached_and_proven_anew_behind_the_fence(capture: &'static str) {
 }
 captures!(hooks_are_attached_and_proven_anew_behind_the_fence: auto, tracepoint);
 
-/// Of these hooks those that CAP_BPF and CAP_PERFMON attach: Debian's kernels want
-/// CAP_SYS_ADMIN for kprobes.
+/// Of these hooks those that CAP_BPF and CAP_PERFMON attach: a control group's program takes
+/// CAP_NET_ADMIN, and on Debian's kernels kprobes take CAP_SYS_ADMIN.
 fn anew(hooks: HookSet) -> HookSet {
     let paranoia = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap();
     if paranoia.trim().parse::<i32>().unwrap() > 2 {
-        return HookSet::of(ngraph::config::Capture::Tracepoint);
+        return HookSet::default().with(hook::SET_STATE);
     }
-    hooks
+    hooks.without(hook::SOCK_OPS)
 }
 
 fn nothing_is_executed_traced_mounted_or_reached_elsewhere(capture: &'static str) {

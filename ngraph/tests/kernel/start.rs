@@ -91,8 +91,14 @@ fn every_hook_that_the_kernel_has_is_attached_and_proven(capture: &str) {
         ("kprobe:tcp_connect", probes),
         ("kretprobe:inet_csk_accept", probes),
         ("kprobe:security_sock_graft", probes),
+        ("cgroup:sock_ops", capture != "kprobe" && preempts_tracepoints()),
     ] {
         assert_eq!(metrics.has_hook(hook), expected, "{hook}\n{}", agent.log());
     }
+}
+/// Whether this kernel preempts tasks in a tracepoint's program: Linux 7.0 and newer.
+fn preempts_tracepoints() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    has_btf() && release.split('.').next().unwrap().parse::<u32>().unwrap() >= 7
 }
 captures!(every_hook_that_the_kernel_has_is_attached_and_proven: auto, kprobe, tracepoint);

@@ -107,7 +107,12 @@ pub fn free_port(ip: &str) -> SocketAddr {
 
 /// Makes `count` connections as fast as two threads can, each closed by a reset.
 pub fn burst(count: usize) {
-    let half = |count: usize| {
+    burst_of(2, count / 2);
+}
+
+/// Short connections, so many from each thread.
+pub fn burst_of(threads: usize, count: usize) {
+    let connect = || {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
         let address = listener.local_addr().expect("the listener's address");
         for _ in 0..count {
@@ -118,8 +123,9 @@ pub fn burst(count: usize) {
         }
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| half(count / 2));
-        scope.spawn(|| half(count - count / 2));
+        for _ in 0..threads {
+            scope.spawn(connect);
+        }
     });
 }
 
