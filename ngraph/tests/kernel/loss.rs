@@ -73,10 +73,21 @@ fn the_smallest_ring_loses_nothing_at_the_rate_that_this_machine_can_make(captur
     let agent = start(capture, &[]);
     burst(MANY);
     let all = MANY as u64;
-    let metrics = agent.expect("every connection is counted once", |it| both(it) == (all, all));
+    let metrics = agent.expect("every connection is counted once", |it| {
+        let (output, input) = both(it);
+        let missing = (2 * all).saturating_sub(output + input);
+        output <= all && input <= all && missing <= may_be_missed(capture, it)
+    });
     assert!(overflowed(&metrics) > 0, "the ring was never full: {metrics:#?}");
     assert_eq!(lost(&metrics), 0);
     agent.expect("none is left open", |it| live(it) == (0, 0));
+}
+
+/// While the agent empties the overflow map, no kprobe program runs on its processor, and since
+/// Linux 7.0 it may be preempted there. The kernel tells how many runs that cost.
+/// (`bpf_disable_instrumentation`) <https://github.com/torvalds/linux/blob/v7.0/include/linux/bpf.h>
+fn may_be_missed(capture: &str, metrics: &Metrics) -> u64 {
+    if capture == "kprobe" { metrics.sum("ngraph_hook_missed_total", &[]) } else { 0 }
 }
 captures!(the_smallest_ring_loses_nothing_at_the_rate_that_this_machine_can_make: auto, kprobe, tracepoint);
 
