@@ -15,7 +15,6 @@ use ngraph_common::{
     limits,
     names::ABSENT,
 };
-use procfs::process::Process;
 
 use super::selftest::{Expected, Loop, prove};
 use crate::{
@@ -248,8 +247,8 @@ fn opens(config: &Config) -> Result<BTreeMap<NetnsId, Opens>> {
         Scope::Own => namespaces::own(root)?,
         Scope::All => namespaces::all(root, &mut Vec::new())?,
     };
-    let read = |(netns, processes): (_, Vec<Process>)| {
-        let mut ids = processes.iter().map(|process| process.pid().to_string());
+    let read = |(netns, processes): (_, Vec<i32>)| {
+        let mut ids = processes.iter().map(ToString::to_string);
         ids.find_map(|id| opens::read(root, &id, netns).ok()).map(|opens| (netns, opens))
     };
     Ok(witnesses.into_iter().filter_map(read).collect())

@@ -1,17 +1,22 @@
 //! Which network namespaces there are, and a process of each through which to look.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
-use procfs::process::{Process, all_processes_with_root};
+use procfs::process::Process;
 
 use crate::flow::NetnsId;
 
 /// Processes to try in one namespace: one may end before its tables are read.
 const WITNESSES: usize = 3;
 
-/// Namespaces, each with processes that live in it.
-pub type Witnesses = BTreeMap<NetnsId, Vec<Process>>;
+/// Namespaces, each with processes that live in it, by their ids: holding the processes
+/// themselves takes a descriptor each, of which there may be fewer than that.
+pub type Witnesses = BTreeMap<NetnsId, Vec<i32>>;
 
 /// The agent's own namespace, seen through itself.
 ///
@@ -23,7 +28,7 @@ pub fn own(root: &Path) -> Result<Witnesses> {
     let this = Process::new_with_root(path.clone()).with_context(|| {
         format!("find this process at {} (is it a proc file system?)", path.display())
     })?;
-    Ok(BTreeMap::from([(of_process(&path)?, vec![this])]))
+    Ok(BTreeMap::from([(of_process(&path)?, vec![this.pid()])]))
 }
 
 /// Every namespace that some process lives in.
@@ -32,11 +37,15 @@ pub fn own(root: &Path) -> Result<Witnesses> {
 /// Where `root` can't be listed, or doesn't show the agent itself.
 pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
     let mut found = own(root)?;
-    let processes = all_processes_with_root(root)
-        .with_context(|| format!("list the processes of {}", root.display()))?;
+    let context = || format!("list the processes of {}", root.display());
     let mut is_hidden = false;
-    for process in processes.flatten() {
-        match of_process(&root.join(process.pid().to_string())) {
+    for entry in fs::read_dir(root).with_context(context)? {
+        let name = entry.with_context(context)?.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let path = root.join(name);
+        match of_process(&path) {
             Ok(netns) => {
                 let witnesses = found.entry(netns).or_default();
                 if witnesses.len() < WITNESSES {
@@ -45,7 +54,7 @@ pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
             }
             // One that has ended meanwhile hides nothing, though it says so (`proc_ns_readlink`):
             // https://github.com/torvalds/linux/blob/v6.12/fs/proc/namespaces.c
-            Err(err) => is_hidden = is_hidden || (is_denied(&err) && process.is_alive()),
+            Err(err) => is_hidden = is_hidden || (is_denied(&err) && is_alive(path)),
         }
     }
     // Every pid namespace has a first process, which can only be out of sight.
@@ -60,6 +69,10 @@ pub fn all(root: &Path, problems: &mut Vec<String>) -> Result<Witnesses> {
         ));
     }
     Ok(found)
+}
+
+fn is_alive(path: PathBuf) -> bool {
+    Process::new_with_root(path).is_ok_and(|process| process.is_alive())
 }
 
 fn is_denied(err: &anyhow::Error) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{io::BufReader, net::SocketAddr, path::Path, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 use procfs::{
     ProcError,
     net::{TcpNetEntry, TcpState},
@@ -29,20 +29,18 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
     };
     let mut nonsense = 0;
     for (netns, processes) in witnesses {
-        match read_through(root, &processes) {
-            Ok(tables) => {
+        match read_through(root, netns, &processes) {
+            Ok((process, tables)) => {
                 snapshot.namespaces.insert(netns);
-                if let Some(process) = processes.first() {
-                    snapshot.processes.insert(netns, process.pid().to_string());
-                }
+                snapshot.processes.insert(netns, process.to_string());
                 for table in tables {
                     nonsense += table.nonsense;
                     table.entries.iter().for_each(|entry| add(&mut snapshot, netns, entry));
                 }
             }
             Err(err) if scope == Scope::Own => return Err(err),
-            // Its processes have ended, and most likely the namespace with them.
-            Err(_) if processes.iter().all(|process| !process.is_alive()) => {}
+            // Its processes have left it, and most likely it ended with that.
+            Err(_) if processes.iter().all(|&process| !lives_in(root, process, netns)) => {}
             Err(err) => snapshot.problems.push(format!("skip namespace {}: {err:#}", netns.0)),
         }
     }
@@ -56,15 +54,31 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
 }
 
 /// Reads a namespace's tables through the first of its processes that lives long enough.
-fn read_through(root: &Path, processes: &[Process]) -> Result<Vec<Table>> {
-    let mut result = Ok(Vec::new());
-    for process in processes {
-        result = tables(root, process);
-        if result.is_ok() {
-            break;
+fn read_through(root: &Path, netns: NetnsId, processes: &[i32]) -> Result<(i32, Vec<Table>)> {
+    let mut why = None;
+    for &id in processes {
+        match tables_of(root, netns, id) {
+            Ok(tables) => return Ok((id, tables)),
+            Err(err) => why = Some(err),
         }
     }
-    result
+    Err(why.unwrap_or_else(|| anyhow!("no process lives in it")))
+}
+
+fn tables_of(root: &Path, netns: NetnsId, id: i32) -> Result<Vec<Table>> {
+    let path = root.join(id.to_string());
+    let process = Process::new_with_root(path.clone())
+        .with_context(|| format!("look at {}", path.display()))?;
+    let tables = tables(root, &process)?;
+    // Afterwards: what was read is of the namespace that it lived in all the time.
+    if !lives_in(root, id, netns) {
+        bail!("{} isn't in namespace {} any more", path.display(), netns.0);
+    }
+    Ok(tables)
+}
+
+fn lives_in(root: &Path, id: i32, netns: NetnsId) -> bool {
+    namespaces::of_process(&root.join(id.to_string())).is_ok_and(|found| found == netns)
 }
 
 fn tables(root: &Path, process: &Process) -> Result<Vec<Table>> {

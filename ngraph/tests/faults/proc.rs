@@ -18,6 +18,7 @@ use ngraph::{
 };
 use rustix::{
     mount::{MountFlags, mount},
+    process::{Resource, Rlimit, setrlimit},
     thread::{UnshareFlags, unshare_unsafe},
 };
 use tempfile::TempDir;
@@ -99,7 +100,7 @@ fn processes_that_die_while_they_are_read_are_no_problem() {
         let mut problems = Vec::new();
         let witnesses = namespaces::all(view.path(), &mut problems).unwrap();
         assert_eq!(problems, [""; 0]);
-        seen.extend(witnesses.values().flatten().map(|process| process.pid()));
+        seen.extend(witnesses.values().flatten().copied());
     }
     for _ in 0..SNAPSHOTS {
         let snapshot = procfs::take(view.path(), Scope::All, clock::since_boot).unwrap();
@@ -111,6 +112,29 @@ fn processes_that_die_while_they_are_read_are_no_problem() {
     drop(wanted);
     dying.into_iter().for_each(|thread| thread.join().unwrap());
     assert!(seen.len() > 10, "none of the dying was seen: {seen:?}");
+}
+
+#[test]
+fn more_namespaces_than_descriptors_are_all_seen() {
+    const NAMESPACES: u32 = 300;
+    const DESCRIPTORS: u64 = 128;
+    let tree = Tree::new();
+    tree.write(&[HEAD, LISTENER, CONNECTION]);
+    for number in 1..NAMESPACES {
+        let process = tree.0.path().join((1000 + number).to_string());
+        fs::create_dir_all(process.join("ns")).unwrap();
+        symlink(format!("net:[{number}]"), process.join("ns/net")).unwrap();
+        symlink(tree.process().join("net"), process.join("net")).unwrap();
+        fs::copy("/proc/self/stat", process.join("stat")).unwrap();
+    }
+    let folder = tree.0.path().join("textfile");
+    let mut command = tree.command(&folder);
+    command.arg("--all");
+    let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+    // SAFETY: it makes one system call, and allocates nothing.
+    unsafe { command.pre_exec(move || setrlimit(Resource::Nofile, limit).map_err(Into::into)) };
+    let agent = Agent::run(command, &folder);
+    agent.wait_for("the connection of each", |it| live(it) == u64::from(NAMESPACES));
 }
 
 #[test]
@@ -207,11 +231,15 @@ impl Tree {
 
     fn agent(&self) -> Agent {
         let folder = self.0.path().join("textfile");
-        let mut command = command(&ARGS);
-        command.arg("--procfs").arg(self.0.path()).arg("--output").arg(&folder);
-        let agent = Agent::run(command, &folder);
+        let agent = Agent::run(self.command(&folder), &folder);
         agent.wait_for("the first file", |_| true);
         agent
+    }
+
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = command(&ARGS);
+        command.arg("--procfs").arg(self.0.path()).arg("--output").arg(folder);
+        command
     }
 }
 
