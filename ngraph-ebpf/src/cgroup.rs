@@ -12,6 +12,7 @@ use aya_ebpf::{
 };
 
 use crate::{
+    decide::{Step, step},
     emit::Outcome,
     sock::{CALLS_AT_CHANGES, SockAddress},
     states::{self, Witness},
@@ -61,7 +62,10 @@ pub fn told(ctx: &SockOpsContext, called: Called) -> Outcome {
         }
         Called::Changing => {
             let change = Taken { sock, old: ctx.arg(0) as i32, new: ctx.arg(1) as i32 };
-            states::changed(change, Witness::Cgroup)
+            match step(change.old, change.new) {
+                Step::Nothing => Outcome::Filtered,
+                step => states::changed(change, step, Witness::Cgroup),
+            }
         }
     }
 }

@@ -33,7 +33,12 @@ pub enum Outcome {
 /// Runs a hook's work and counts it, once as seen and once as what became of it.
 #[inline(always)]
 pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
-    count(hook, count::SEEN);
+    // Looked up once: a program stays on its processor.
+    let Some(counters) = counters() else {
+        return 0;
+    };
+    // SAFETY: as in `count`.
+    unsafe { add_one(counters.add(count::index(hook, count::SEEN))) };
     let column = match work() {
         Outcome::Filtered => count::FILTERED,
         Outcome::Submitted => count::SUBMITTED,
@@ -41,7 +46,8 @@ pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
         Outcome::RingFull => count::RING_FULL,
         Outcome::MapFull => count::MAP_FULL,
     };
-    count(hook, column);
+    // SAFETY: as in `count`.
+    unsafe { add_one(counters.add(count::index(hook, column))) };
     0
 }
 
@@ -109,15 +115,20 @@ fn wakeup() -> u64 {
 /// Adds one to a counter of `ngraph_common::count`.
 #[inline(always)]
 pub fn count(hook: u8, column: u32) {
-    // SAFETY: the helper takes nothing and can't fail; a program stays on its processor.
+    if let Some(counters) = counters() {
+        // Atomic although each processor has its own: a hook in an interrupt may nest in one
+        // in a task, and newer kernels preempt probes.
+        // SAFETY: the index of a hook and a column lies within the value.
+        unsafe { add_one(counters.add(count::index(hook, column))) };
+    }
+}
+
+/// This processor's counters.
+#[inline(always)]
+fn counters() -> Option<*mut u64> {
+    // SAFETY: the helper takes nothing and can't fail.
     let processor = unsafe { bpf_get_smp_processor_id() };
-    let Some(counters) = COUNTERS.get_ptr_mut(processor) else {
-        return;
-    };
-    // Atomic although each processor has its own: a hook in an interrupt may nest in one
-    // in a task, and newer kernels preempt probes.
-    // SAFETY: the index of a hook and a column lies within the value.
-    unsafe { add_one(counters.cast::<u64>().add(count::index(hook, column))) };
+    COUNTERS.get_ptr_mut(processor).map(<*mut count::Counters>::cast)
 }
 
 /// Adds one, atomically. An instruction of its own, since core has no fetch_add for this

@@ -34,6 +34,7 @@ mod hooks {
 
     use crate::{
         cgroup,
+        decide::{self, Step},
         emit::{Outcome, count, counted},
         probes,
         states::{self, Witness},
@@ -45,18 +46,22 @@ mod hooks {
     fn inet_sock_set_state(ctx: RawTracePointContext) -> i32 {
         let change = Taken { sock: ctx.arg(0), old: ctx.arg(1), new: ctx.arg(2) };
         witness::taken(change);
-        counted(hook::SET_STATE, || states::changed(change, Witness::First))
+        counted(hook::SET_STATE, || match decide::step(change.old, change.new) {
+            Step::Nothing => Outcome::Filtered,
+            step => states::changed(change, step, Witness::First),
+        })
     }
 
     /// The same, for what the one above was kept from.
     #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
     fn inet_sock_set_state_2(ctx: RawTracePointContext) -> i32 {
         let change = Taken { sock: ctx.arg(0), old: ctx.arg(1), new: ctx.arg(2) };
-        if witness::was_taken(change) {
+        let step = decide::step(change.old, change.new);
+        if step == Step::Nothing || witness::was_taken(change) {
             return 0;
         }
         counted(hook::SET_STATE, || {
-            let outcome = states::changed(change, Witness::Second);
+            let outcome = states::changed(change, step, Witness::Second);
             if matches!(outcome, Outcome::Submitted | Outcome::Overflowed) {
                 count(hook::SET_STATE, count::RESCUED);
             }

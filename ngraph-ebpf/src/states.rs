@@ -8,7 +8,7 @@ use ngraph_common::{
 };
 
 use crate::{
-    decide::{Step, step, unknown_gone},
+    decide::{Step, unknown_gone},
     emit::{Outcome, count, emit, emit_close},
     maps::{Entry, SOCKS, phase},
     owner::now_ns,
@@ -39,12 +39,11 @@ impl Witness {
     }
 }
 
-/// A socket goes from one state to another.
+/// A socket goes from one state to another, which is a `step`.
 #[inline(always)]
-pub fn changed(change: Taken, witness: Witness) -> Outcome {
-    let Taken { sock, old, new } = change;
-    let step = step(old, new);
-    if witness != Witness::Cgroup && step != Step::Nothing && sock::calls_at_changes(sock) {
+pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
+    let Taken { sock, old, .. } = change;
+    if witness != Witness::Cgroup && sock::calls_at_changes(sock) {
         return Outcome::Filtered;
     }
     match step {
