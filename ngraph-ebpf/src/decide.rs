@@ -23,7 +23,7 @@ pub enum Step {
     Nothing,
     /// The socket's task asks for a connection.
     Attempt,
-    /// The handshake is complete; the role as far as this change tells it.
+    /// It is a connection from here on; the role as far as this change tells it.
     Open(u8),
     /// The socket is a connection or an attempt no more.
     Gone,
@@ -33,15 +33,18 @@ pub enum Step {
 ///
 /// LISTEN -> SYN_RECV still shows the listener's addresses, so an inbound connection is
 /// seen at SYN_RECV -> ESTABLISHED; on a socket that had SYN_SENT that change is a
-/// simultaneous open, whose role the socket map remembers. TIME_WAIT is never traced:
-/// FIN_WAIT2 -> CLOSE is the socket making way for its stand-in.
+/// simultaneous open, whose role the socket map remembers. A fast-open child may be accepted
+/// and closed while it is SYN_RECV: it goes on without ESTABLISHED, and the kernel has counted
+/// it (`PassiveOpens`) when it was made. TIME_WAIT is never traced: FIN_WAIT2 -> CLOSE is the
+/// socket making way for its stand-in.
+/// (`new_state`) <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp.c>
 #[inline(always)]
 pub fn step(old: i32, new: i32) -> Step {
     match (old, new) {
         (old, new) if old == new => Step::Nothing,
         (_, tcp::SYN_SENT) => Step::Attempt,
         (tcp::SYN_SENT, tcp::ESTABLISHED) => Step::Open(role::OUTBOUND),
-        (tcp::SYN_RECV, tcp::ESTABLISHED) => Step::Open(role::INBOUND),
+        (tcp::SYN_RECV, tcp::ESTABLISHED | tcp::FIN_WAIT1) => Step::Open(role::INBOUND),
         (
             tcp::ESTABLISHED
             | tcp::SYN_SENT
@@ -96,6 +99,13 @@ mod tests {
         let steps: Vec<Step> = path.windows(2).map(|w| step(w[0], w[1])).collect();
         let open = Step::Open(role::INBOUND);
         assert_eq!(steps, [Step::Nothing, open, Step::Nothing, Step::Nothing, Step::Gone]);
+    }
+
+    #[test]
+    fn an_inbound_connection_closed_while_half_open_opens_once_and_goes_once() {
+        let path = [LISTEN, tcp::SYN_RECV, tcp::FIN_WAIT1, tcp::FIN_WAIT2, tcp::CLOSE];
+        let steps: Vec<Step> = path.windows(2).map(|w| step(w[0], w[1])).collect();
+        assert_eq!(steps, [Step::Nothing, Step::Open(role::INBOUND), Step::Nothing, Step::Gone]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rustix::net::{self, AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use super::support::{
     agent::Agent,
+    metrics::Metrics,
     netns,
     sockets::{self, bound, connected, connecting, deaf_listener, outcome},
     tally::Tally,
@@ -47,6 +48,34 @@ fn connections_opened_with_data_in_the_syn_are_connections(capture: &str) {
     agent.expect("fifty at either end", |it| Tally::of(it) == Tally::closed(50));
 }
 captures!(connections_opened_with_data_in_the_syn_are_connections: auto, kprobe, tracepoint);
+
+fn a_connection_that_its_server_closes_while_it_is_half_open_is_one_at_either_end(capture: &str) {
+    netns::enter_new();
+    allow_fast_open();
+    let agent = Agent::start(&["--capture", capture]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = bound("127.0.0.1:0".parse().unwrap());
+    // Sends its SYN and hears no answer, so that the server's end stays half open.
+    sockets::deafen(&client);
+    let flags = SendFlags::from_bits_retain(libc::MSG_FASTOPEN as u32);
+    net::sendto(&client, b"hello", flags, &listener.local_addr().unwrap()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    server.read_exact(&mut [0; 5]).unwrap();
+    drop(server);
+    let audited = |metrics: &Metrics, family| metrics.sum(family, &[("direction", "input")]);
+    agent.wait_for("an input, as the kernel counts it", |it| {
+        audited(it, "ngraph_kernel_opens_total") == 1
+            && audited(it, "ngraph_captured_opens_total") == 1
+            && it.opened("input") == 1
+    });
+    // The answer is sent again, and the server's goodbye behind it.
+    sockets::undeafen(&client);
+    let mut client = connected(client);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    drop(client);
+    agent.expect("one at either end", |it| Tally::of(it) == Tally::closed(1));
+}
+captures!(a_connection_that_its_server_closes_while_it_is_half_open_is_one_at_either_end: auto, tracepoint);
 
 /// Has the namespace's clients and listeners put data into the SYN, without a cookie first.
 fn allow_fast_open() {
