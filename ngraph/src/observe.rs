@@ -29,8 +29,6 @@ pub enum Observation {
         flow: Flow,
         /// The socket's part in it.
         role: Role,
-        /// Boot time in nanoseconds.
-        at_ns: u64,
         /// Whose it is, where known.
         owner: Option<Owner>,
         /// Whether it may have been open for a while, and seen by a snapshot: a connection
@@ -150,7 +148,6 @@ impl Reading {
             id: (event.opened_ns != 0).then_some(id),
             flow: self.flow(event),
             role: role(event.role)?,
-            at_ns: event.at_ns,
             owner: owner(event),
             may_be_known: event.kind == kind::ACCEPT,
         })

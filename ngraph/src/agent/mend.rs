@@ -25,9 +25,11 @@ pub(super) struct Pending {
 
 impl Agent {
     pub(super) fn begin(&mut self, is_confirmation: bool) -> Pending {
+        // What is lost until here is of connections that are drained here, and so judged.
+        self.lost_before = self.lost();
+        self.drain();
         self.state.begin_snapshot();
         self.snapshot_began = clock::since_boot();
-        self.lost_before = self.lost();
         Pending { task: tokio::task::spawn_blocking(self.snapshot()), is_confirmation }
     }
 

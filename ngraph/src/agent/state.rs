@@ -128,7 +128,7 @@ impl State {
         self.live.turned_away()
     }
 
-    /// A snapshot is about to begin.
+    /// A snapshot is about to begin, after every record until now.
     pub fn begin_snapshot(&mut self) {
         self.live.begin_snapshot();
     }

@@ -97,10 +97,9 @@ const CLOSED_MOST: usize = 1 << 15;
 struct Conn {
     flow: Flow,
     role: Role,
-    opened_ns: u64,
     /// File that was being gathered when it opened; `None`: it was there at the start.
     file: Option<u32>,
-    /// Last snapshot that saw it.
+    /// Last snapshot that saw it, or is too old to see it.
     snapshot: u32,
     /// Snapshots in a row that should have seen it and didn't.
     absent: u8,
@@ -127,11 +126,11 @@ impl LiveSet {
     /// Takes an observation in and tells `sink` what changed.
     pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
         match observation {
-            Observation::Opened { id, flow, role, at_ns, may_be_known, .. } => {
+            Observation::Opened { id, flow, role, may_be_known, .. } => {
                 let id = id.unwrap_or_else(|| self.serial());
                 let is_known = may_be_known && self.adopt(id, &flow);
                 if !is_known {
-                    self.open(id, flow, role, at_ns, &mut sink);
+                    self.open(id, flow, role, &mut sink);
                 }
             }
             Observation::OpenedAlike { flow, role, count } => {
@@ -202,14 +201,7 @@ impl LiveSet {
         true
     }
 
-    fn open(
-        &mut self,
-        id: ConnId,
-        flow: Flow,
-        role: Role,
-        at_ns: u64,
-        sink: &mut impl FnMut(Change),
-    ) {
+    fn open(&mut self, id: ConnId, flow: Flow, role: Role, sink: &mut impl FnMut(Change)) {
         if self.conns.contains_key(&id) {
             return;
         }
@@ -221,7 +213,7 @@ impl LiveSet {
             }
             self.close(before, sink);
         }
-        if self.insert(id, flow, role, at_ns, Some(self.file)) {
+        if self.insert(id, flow, role, Some(self.file)) {
             sink(Change::Opened { flow, role, is_new: true });
         } else {
             sink(Change::OpenedAlike { flow, role, count: 1 });
@@ -235,21 +227,17 @@ impl LiveSet {
     }
 
     /// Holds a connection, if there is room.
-    fn insert(
-        &mut self,
-        id: ConnId,
-        flow: Flow,
-        role: Role,
-        opened_ns: u64,
-        file: Option<u32>,
-    ) -> bool {
+    fn insert(&mut self, id: ConnId, flow: Flow, role: Role, file: Option<u32>) -> bool {
         if self.conns.len() >= self.room {
             self.turned_away += 1;
             self.is_partial = true;
             return false;
         }
-        let snapshot = self.snapshot;
-        let conn = Conn { flow, role, opened_ns, file, snapshot, absent: 0 };
+        // What is told of while a snapshot is made may have opened after its row was read. By
+        // the order and not by the time: the kernel side's clock may be another than ours.
+        let is_in_hand = self.closed_since.is_some();
+        let snapshot = self.snapshot.wrapping_add(u32::from(is_in_hand));
+        let conn = Conn { flow, role, file, snapshot, absent: 0 };
         self.conns.insert(id, conn);
         self.by_flow.insert(flow, id);
         true

@@ -37,7 +37,8 @@ pub struct Sight {
 const ABSENCES: u8 = 2;
 
 impl LiveSet {
-    /// A snapshot is about to begin: until it is reconciled, ends are remembered.
+    /// A snapshot is about to begin, after every event until now has been applied: until it is
+    /// reconciled, ends are remembered, and what opens isn't missed by it.
     pub fn begin_snapshot(&mut self) {
         self.closed_since = Some(Default::default());
         self.alike.begin_snapshot();
@@ -65,7 +66,7 @@ impl LiveSet {
             {
                 let role = snapshot.listeners.role_of(&row.flow);
                 let is_counted = sight.is_first || was_partial;
-                self.find(row.flow, role, snapshot, is_counted, &mut repairs, &mut sink);
+                self.find(row.flow, role, is_counted, &mut repairs, &mut sink);
             }
         }
         self.alike.end_snapshot();
@@ -81,7 +82,6 @@ impl LiveSet {
         &mut self,
         flow: Flow,
         role: Role,
-        snapshot: &Snapshot,
         is_counted: bool,
         repairs: &mut Repairs,
         sink: &mut impl FnMut(Change),
@@ -90,7 +90,7 @@ impl LiveSet {
         let file = (!is_counted).then_some(self.file);
         // One that may be older than we are leaves those that were told of to the next.
         let is_alike = !is_counted && self.alike.find(role, &flow);
-        if !self.insert(id, flow, role, snapshot.began.as_nanos() as u64, file) {
+        if !self.insert(id, flow, role, file) {
             // Of those without room, the ones that weren't counted yet can't be told.
             return;
         }
@@ -109,13 +109,12 @@ impl LiveSet {
         sight: Sight,
         repairs: &mut Repairs,
     ) -> Vec<ConnId> {
-        let began_ns = snapshot.began.as_nanos() as u64;
         let covers = |netns: NetnsId| snapshot.namespaces.contains(&netns);
         let mut gone = Vec::new();
         #[expect(clippy::iter_over_hash_type, reason = "which goes first can't be seen")]
         for (&id, conn) in &mut self.conns {
             let is_judged = covers(conn.flow.netns) || !sight.sees_ends || sight.is_lossy;
-            if conn.snapshot == self.snapshot || conn.opened_ns >= began_ns || !is_judged {
+            if conn.snapshot == self.snapshot || !is_judged {
                 continue;
             }
             conn.absent += 1;

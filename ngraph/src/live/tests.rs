@@ -1,6 +1,6 @@
 //! The live set's rules.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::*;
 use crate::{
@@ -19,7 +19,7 @@ fn flow(local_port: u16) -> Flow {
 fn opened(sock: u64, local_port: u16) -> Observation {
     let id = ConnId { sock, opened_ns: sock * 10 };
     let (flow, role) = (flow(local_port), Role::Outbound);
-    Observation::Opened { id: Some(id), flow, role, at_ns: 0, owner: None, may_be_known: false }
+    Observation::Opened { id: Some(id), flow, role, owner: None, may_be_known: false }
 }
 
 fn closed(sock: u64) -> Observation {
@@ -33,7 +33,6 @@ fn closed_unnamed(local_port: u16, alike: Option<Role>) -> Observation {
 fn snapshot(ports: &[u16]) -> Snapshot {
     let row = |port: &u16| Row { flow: flow(*port), state: RowState::Connection };
     Snapshot {
-        began: Duration::from_secs(1),
         rows: ports.iter().map(row).collect(),
         namespaces: BTreeSet::from([NETNS]),
         ..Snapshot::default()
@@ -195,14 +194,16 @@ fn after_a_loss_a_namespace_that_no_process_shows_is_judged_too() {
 }
 
 #[test]
-fn a_connection_younger_than_the_snapshot_is_not_missed_by_it() {
+fn a_connection_told_of_while_a_snapshot_is_made_is_missed_by_the_next_one_first() {
     let mut set = Set::default();
-    let mut opened = opened(1, 1000);
-    if let Observation::Opened { at_ns, .. } = &mut opened {
-        *at_ns = 1_000_000_000;
-    }
-    set.apply(opened);
+    set.live.begin_snapshot();
+    set.apply(opened(1, 1000));
     assert_eq!(set.reconcile(&snapshot(&[]), SIGHT), Repairs::default());
+    for expected in [(1, 0), (0, 1)] {
+        set.live.begin_snapshot();
+        let repairs = set.reconcile(&snapshot(&[]), SIGHT);
+        assert_eq!((repairs.suspects, repairs.closed), expected);
+    }
 }
 
 #[test]
@@ -338,10 +339,10 @@ fn names_that_are_forgotten_end_by_their_flows() {
 #[test]
 fn a_connection_without_an_identity_is_closed_by_its_flow() {
     let mut set = Set::default();
-    let Observation::Opened { flow, role, at_ns, owner, may_be_known, .. } = opened(1, 1000) else {
+    let Observation::Opened { flow, role, owner, may_be_known, .. } = opened(1, 1000) else {
         unreachable!();
     };
-    set.apply(Observation::Opened { id: None, flow, role, at_ns, owner, may_be_known });
+    set.apply(Observation::Opened { id: None, flow, role, owner, may_be_known });
     assert_eq!(set.live.len(), 1);
     set.apply(closed_unnamed(1000, None));
     assert_eq!((set.live.len(), set.counted(), set.closes()), (0, 1, 1));

@@ -13,11 +13,9 @@ use std::{
 use crate::flow::{Address, Flow, NetnsId, Role};
 
 /// The sockets of some namespaces. No table is a picture of one moment: rows are from
-/// between `began` and `began + took`, and one may be missing while the table changes.
+/// any time while it was made, and one may be missing while the table changes.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// Boot time at which reading began.
-    pub began: Duration,
     /// How long reading took.
     pub took: Duration,
     /// Connections and attempts.

@@ -22,7 +22,8 @@ use crate::{
 /// Where the agent's own namespace can't be read. Another one's trouble is a problem noted
 /// in the snapshot, which doesn't cover that namespace.
 pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Snapshot> {
-    let mut snapshot = Snapshot { began: now(), ..Snapshot::default() };
+    let began = now();
+    let mut snapshot = Snapshot::default();
     let witnesses = match scope {
         Scope::Own => namespaces::own(root)?,
         Scope::All => namespaces::all(root, &mut snapshot.problems)?,
@@ -49,7 +50,7 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
         let problem = "some lines of TCP tables make no sense and are left out";
         snapshot.problems.push(format!("{problem} ({}/PID/net/tcp, tcp6)", root.display()));
     }
-    snapshot.took = now().saturating_sub(snapshot.began);
+    snapshot.took = now().saturating_sub(began);
     Ok(snapshot)
 }
 

@@ -3,6 +3,7 @@
 use std::{env, fs, io, net::TcpListener, os::unix::process::CommandExt as _};
 
 use rustix::{
+    process::Signal,
     thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe},
     time::{ClockId, Timespec, clock_gettime, clock_settime},
 };
@@ -12,7 +13,7 @@ use super::support::{
     agent::{self, Agent},
     netns, skip_earned,
     tally::Tally,
-    traffic::{held, short_connections},
+    traffic::{Held, held, short_connections},
 };
 use crate::captures;
 
@@ -114,3 +115,22 @@ fn an_agent_whose_boot_was_later_counts_right(capture: &str) {
     counts_right_at(-since_boot / 2, capture);
 }
 captures!(an_agent_whose_boot_was_later_counts_right: auto, kprobe, tracepoint);
+
+fn an_agent_whose_boot_was_later_mends_what_was_lost(capture: &str) {
+    netns::enter_new();
+    let since_boot = clock_gettime(ClockId::Boottime).tv_sec;
+    let args = ["--capture", capture, "--ring-bytes", "4096"];
+    let (agent, _folder) = agent_at(-since_boot / 2, &args);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let all: Vec<Held> = (0..5).map(|_| held(&listener)).collect();
+    agent.wait_for("five are open", |it| Tally::of(it) == Tally::open(5));
+    // Stopped, the agent takes nothing out of its ring, which the others' events fill.
+    agent.signal(Signal::STOP);
+    short_connections("127.0.0.1:0", None, 50);
+    all.into_iter().for_each(Held::close);
+    agent.signal(Signal::CONT);
+    let metrics = agent.expect("none is left open", |it| Tally::of(it) == Tally::closed(55));
+    let repaired = metrics.sum("ngraph_snapshot_repairs_total", &[("kind", "close")]);
+    assert!(repaired > 0, "no end was missing: {metrics:#?}");
+}
+captures!(an_agent_whose_boot_was_later_mends_what_was_lost: auto, tracepoint);

@@ -101,8 +101,9 @@ impl Run {
 
     fn begin_snapshot(&mut self) {
         if self.snapshot.is_none() {
-            self.live.begin_snapshot();
             self.lost_before = self.world.lost;
+            self.drain();
+            self.live.begin_snapshot();
             self.snapshot = Some((self.world.snapshot(), u8::MAX));
             self.missed = [0, self.missed[0]];
         }

@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
-    time::Duration,
 };
 
 use ngraph::{
@@ -249,10 +248,9 @@ impl World {
 
     /// What a snapshot that begins now knows before it has read a row.
     pub fn snapshot(&mut self) -> Snapshot {
-        let began = Duration::from_nanos(self.tick());
         self.resting.values_mut().for_each(|snapshots| *snapshots += 1);
         self.resting.retain(|_, snapshots| *snapshots < 4);
-        let mut snapshot = Snapshot { began, ..Snapshot::default() };
+        let mut snapshot = Snapshot::default();
         for slot in 0..SLOTS {
             let flow = flow(slot);
             snapshot.namespaces.insert(flow.netns);
@@ -276,8 +274,8 @@ impl World {
 
     fn opening(&self, slot: u8, id: ConnId, may_be_known: bool) -> Observation {
         let (flow, role) = (flow(slot), role(slot));
-        let (id, at_ns) = (Some(id), self.now_ns);
-        Observation::Opened { id, flow, role, at_ns, owner: None, may_be_known }
+        let id = Some(id);
+        Observation::Opened { id, flow, role, owner: None, may_be_known }
     }
 
     fn tell(&mut self, observation: Observation, fate: Fate) {

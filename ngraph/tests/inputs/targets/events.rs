@@ -112,7 +112,7 @@ impl Run {
     fn snapshot(&mut self, sight: u8, rows: u8) {
         let sight =
             Sight { sees_ends: sight & 1 == 0, is_lossy: sight & 2 != 0, is_first: sight & 4 != 0 };
-        let mut snapshot = Snapshot { began: self.now, ..Snapshot::default() };
+        let mut snapshot = Snapshot::default();
         for (i, event) in self.records.iter().take(8).enumerate() {
             let failed = FlowEvent { kind: kind::FAIL, ..*event };
             let Ok(Some(Observation::Failed { flow, .. })) = self.reading.observe(&failed) else {
