@@ -5,13 +5,13 @@
 mod support;
 
 use std::{
-    env, fs,
+    fs,
     fs::{File, Permissions},
-    io::{ErrorKind, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::ErrorKind,
+    net::{Ipv4Addr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
@@ -22,10 +22,10 @@ use rustix::{
 };
 use support::{
     agent::{Agent, command},
+    exporter::Exporter,
     is_root, isolated,
-    limited::as_nobody,
     metrics::{Metrics, Sample},
-    netns, skip,
+    netns, skip, tools,
     traffic::{Held, held, short_connections},
     wait_for,
 };
@@ -58,7 +58,7 @@ fn node_exporter_serves_every_file_whole() {
     isolated(|| {
         let (folder, agent, _held) = agent_with_all_there_is();
         has_all_there_is(&agent);
-        let exporter = Exporter::start(&exporter, folder.path());
+        let exporter = Exporter::start(&exporter, folder.path(), Ipv4Addr::LOCALHOST);
         let stop_at = exporter.scrape().stamp() + 4.0;
         let mut scrapes = 0;
         let mut compared = 0;
@@ -93,7 +93,7 @@ fn node_exporter_is_never_disturbed_by_what_goes_wrong() {
         mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), options).unwrap();
         let mut agent = Some(agent_into(folder.path()));
         let file = folder.path().join("ngraph.prom");
-        let exporter = Exporter::start(&program, folder.path());
+        let exporter = Exporter::start(&program, folder.path(), Ipv4Addr::LOCALHOST);
         let scrapes = Scrapes::of(exporter);
         scrapes.count_more("while all is well");
 
@@ -196,17 +196,13 @@ impl Scrapes {
     }
 }
 
-/// The program that a variable names; else says that the test is skipped.
+/// The program that a variable names, for a test that needs root, too.
 fn tool(variable: &str) -> Option<PathBuf> {
     if !is_root() {
         skip("needs root");
         return None;
     }
-    let tool = env::var_os(variable).map(PathBuf::from);
-    if tool.is_none() {
-        skip(&format!("{variable} names no program"));
-    }
-    tool
+    tools::tool(variable)
 }
 
 /// An agent whose file has samples of every family that traffic makes: both directions, two
@@ -248,58 +244,6 @@ fn has_all_there_is(agent: &Agent) -> Metrics {
             && has("ngraph_edges_folded_total", &[("direction", "input")])
             && has("ngraph_edges_folded_total", &[("direction", "output")])
     })
-}
-
-/// node_exporter with its textfile collector alone, as another user than the agent's.
-struct Exporter {
-    child: Child,
-    address: SocketAddr,
-    _place: TempDir,
-}
-
-impl Exporter {
-    fn start(program: &Path, folder: &Path) -> Self {
-        // In a namespace of the test's own, a port that was free stays free.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        // A copy that any user may run: the original may lie in root's own folders.
-        let place = TempDir::new().unwrap();
-        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-        let copy = place.path().join("node_exporter");
-        fs::copy(program, &copy).unwrap();
-        let mut command = Command::new(&copy);
-        command
-            .args(["--collector.disable-defaults", "--collector.textfile"])
-            .arg(format!("--collector.textfile.directory={}", folder.display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stderr(Stdio::null());
-        as_nobody(&mut command);
-        let child = command.spawn().expect("start node_exporter");
-        let exporter = Self { child, address, _place: place };
-        wait_for("node_exporter's first answer", || exporter.get().ok());
-        exporter
-    }
-
-    fn scrape(&self) -> Metrics {
-        let answer = self.get().unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
-        Metrics::parse(body)
-    }
-
-    fn get(&self) -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    }
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Our own samples, in one order: node_exporter sorts families, and fills in labels.

@@ -89,7 +89,7 @@ pub(crate) fn conclude(tally: &Tally) -> Result<()> {
     Ok(())
 }
 
-/// A program that checks the agent's files.
+/// A program that reads the agent's files, or checks what is made for it.
 struct Tool {
     /// Tells tests where it is.
     variable: &'static str,
@@ -97,7 +97,8 @@ struct Tool {
     place: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
+const TOOLS: [Tool; 3] = [
+    Tool { variable: "NGRAPH_PROMETHEUS", package: "prometheus", place: "usr/bin/prometheus" },
     Tool { variable: "NGRAPH_PROMTOOL", package: "prometheus", place: "usr/bin/promtool" },
     Tool {
         variable: "NGRAPH_NODE_EXPORTER",

@@ -3,13 +3,16 @@
 
 pub mod agent;
 pub mod bpf;
+pub mod exporter;
 pub mod holder;
+pub mod http;
 pub mod limited;
 pub mod links;
 pub mod metrics;
 pub mod netns;
 pub mod sockets;
 pub mod tally;
+pub mod tools;
 pub mod traffic;
 
 use std::{
