@@ -34,7 +34,7 @@ impl Exporter {
             .arg(format!("--collector.textfile.directory={}", folder.display()))
             .arg(format!("--web.listen-address={address}"))
             .stderr(Stdio::null());
-        let child = command.spawn().expect("start node_exporter");
+        let child = start(&mut command);
         let exporter = Self { child, address, _place: place };
         wait_for("node_exporter's first answer", || exporter.get().ok());
         exporter
@@ -57,8 +57,8 @@ impl Drop for Exporter {
     }
 }
 
-/// A command that runs a copy of `program` as nobody: the original may lie in root's own folders.
-/// The folder of the copy, in which nobody may read, goes with what is given beside it.
+/// A command that runs a copy of `program` as nobody, and where the copy lies: the original may
+/// lie in root's own folders.
 pub fn for_nobody(program: &Path) -> (Command, TempDir) {
     let place = TempDir::new().expect("make a folder");
     fs::set_permissions(place.path(), Permissions::from_mode(0o755)).expect("open the folder");
@@ -67,4 +67,13 @@ pub fn for_nobody(program: &Path) -> (Command, TempDir) {
     let mut command = Command::new(&copy);
     as_nobody(&mut command);
     (command, place)
+}
+
+/// Starts a copied program: a process that another test starts holds what wrote the copy until
+/// it executes its own.
+pub fn start(command: &mut Command) -> Child {
+    wait_for("the program to be free", || match command.spawn() {
+        Err(err) if err.kind() == io::ErrorKind::ExecutableFileBusy => None,
+        result => Some(result.expect("start a program")),
+    })
 }

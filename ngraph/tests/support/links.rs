@@ -29,6 +29,23 @@ pub fn veth(name: &str, peer: &str, there: Option<BorrowedFd>) {
     ask(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL, &tried);
 }
 
+/// Makes a bridge, which joins the wires of the interfaces that are put into it.
+pub fn bridge(name: &str) {
+    let info = vec![LinkInfo::Kind(InfoKind::Bridge)];
+    let mut link = LinkMessage::default();
+    link.attributes = vec![LinkAttribute::IfName(name.to_owned()), LinkAttribute::LinkInfo(info)];
+    let tried = format!("make the bridge {name}");
+    ask(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL, &tried);
+}
+
+/// Puts an interface into a bridge.
+pub fn join(name: &str, bridge: &str) {
+    let mut link = LinkMessage::default();
+    link.header.index = index(name);
+    link.attributes = vec![LinkAttribute::Controller(index(bridge))];
+    ask(RouteNetlinkMessage::SetLink(link), 0, &format!("put {name} into {bridge}"));
+}
+
 /// Brings an interface up.
 pub fn up(name: &str) {
     let mut link = LinkMessage::default();
