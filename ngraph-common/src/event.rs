@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// What one hook saw of one connection.
 ///
 /// Addresses are 16 bytes in network order, IPv4 as IPv4-mapped IPv6; ports are in host
-/// order; times are nanoseconds of `CLOCK_BOOTTIME`.
+/// order.
 #[repr(C)]
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -15,10 +15,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct FlowEvent {
     /// Address of the `struct sock`: with `opened_ns` the connection's identity.
     pub sock: u64,
-    /// When the hooks first saw this connection; 0: it is older than the hooks.
+    /// When the hooks first saw this connection, in nanoseconds of `CLOCK_BOOTTIME`; 0: it is
+    /// older than the hooks.
     pub opened_ns: u64,
-    /// When this event happened.
-    pub at_ns: u64,
+    /// Interface that the socket is bound to: each link has link-local addresses of its own.
+    /// 0: none.
+    pub link: u32,
+    /// Padding; zero.
+    pub _pad_link: u32,
     /// The socket's network namespace: its inode number, or the address of its
     /// `struct net` where the kernel has no BTF.
     pub netns: u64,
@@ -43,7 +47,7 @@ pub struct FlowEvent {
     /// The socket's role: one of [`role`].
     pub role: u8,
     /// Padding; zero.
-    pub _pad: u8,
+    pub _pad_role: u8,
     /// Why an attempt failed: the socket's error number; 0 where the kernel has none.
     pub error: u32,
 }
@@ -96,6 +100,7 @@ const _: () = {
     assert!(size_of::<FlowEvent>() == 104);
     // bpf_ringbuf_reserve() aligns records to 8.
     assert!(align_of::<FlowEvent>() == 8);
+    assert!(offset_of!(FlowEvent, link) == 16);
     assert!(offset_of!(FlowEvent, netns) == 24);
     assert!(offset_of!(FlowEvent, local) == 40);
     assert!(offset_of!(FlowEvent, peer) == 56);

@@ -27,7 +27,7 @@ pub struct SockCommon {
     pub state: u8,
     /// Reuse bits.
     pub reuse: u8,
-    /// Interface the socket is bound to.
+    /// Interface that the socket is bound to, as a link-local address has it; 0: none.
     pub bound_dev_if: i32,
     /// Links of the bind table.
     pub bind_node: [u64; 2],
@@ -45,12 +45,13 @@ pub struct SockCommon {
 
 /// Fields that are relied on: their path in the kernel's `struct sock_common`, and where
 /// [`SockCommon`] has them.
-pub const FIELDS: [(&str, usize); 8] = [
+pub const FIELDS: [(&str, usize); 9] = [
     ("skc_daddr", offset_of!(SockCommon, daddr)),
     ("skc_rcv_saddr", offset_of!(SockCommon, rcv_saddr)),
     ("skc_dport", offset_of!(SockCommon, dport)),
     ("skc_num", offset_of!(SockCommon, num)),
     ("skc_family", offset_of!(SockCommon, family)),
+    ("skc_bound_dev_if", offset_of!(SockCommon, bound_dev_if)),
     ("skc_net", offset_of!(SockCommon, net)),
     ("skc_v6_daddr", offset_of!(SockCommon, v6_daddr)),
     ("skc_v6_rcv_saddr", offset_of!(SockCommon, v6_rcv_saddr)),
@@ -61,6 +62,7 @@ const _: () = {
     assert!(offset_of!(SockCommon, dport) == 12);
     assert!(offset_of!(SockCommon, num) == 14);
     assert!(offset_of!(SockCommon, family) == 16);
+    assert!(offset_of!(SockCommon, bound_dev_if) == 20);
     assert!(offset_of!(SockCommon, net) == 48);
     assert!(offset_of!(SockCommon, v6_daddr) == 56);
     assert!(offset_of!(SockCommon, v6_rcv_saddr) == 72);

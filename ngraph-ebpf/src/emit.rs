@@ -15,7 +15,6 @@ use ngraph_common::{
 use crate::{
     maps::{COUNTERS, EVENTS, Entry, RING_BYTES},
     overflow::overflow,
-    owner::now_ns,
     sock::{Flow, SockAddress},
 };
 
@@ -73,7 +72,6 @@ pub fn emit(
     };
     event.sock = sock;
     event.opened_ns = entry.opened_ns;
-    event.at_ns = now_ns();
     event.cgroup = entry.cgroup;
     event.tgid = (entry.task >> 32) as u32;
     event.comm = entry.comm;

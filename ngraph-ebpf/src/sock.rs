@@ -15,6 +15,7 @@ pub type SockAddress = u64;
 #[derive(Clone, Copy, Default)]
 pub struct Flow {
     pub netns: u64,
+    pub link: u32,
     pub local: [u8; 16],
     pub peer: [u8; 16],
     pub local_port: u16,
@@ -29,10 +30,11 @@ impl Flow {
         self.local_port == 0 && INET_SPORT.load() != ABSENT
     }
 
-    /// Writes namespace, addresses and ports into the record.
+    /// Writes namespace, interface, addresses and ports into the record.
     #[inline(always)]
     pub fn write_to(&self, event: &mut FlowEvent) {
         event.netns = self.netns;
+        event.link = self.link;
         event.local = self.local;
         event.peer = self.peer;
         event.local_port = self.local_port;
@@ -87,6 +89,7 @@ fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
     if only != 0 && only != flow.netns {
         return false;
     }
+    flow.link = head.bound_dev_if as u32;
     flow.local_port = match head.num {
         // Given back already, as always at CLOSE; struct inet_sock still has it.
         0 => u16::from_be(read_at::<u16>(sock, INET_SPORT.load()).unwrap_or(0)),

@@ -27,6 +27,8 @@ pub enum Observation {
         id: Option<ConnId>,
         /// Between whom.
         flow: Flow,
+        /// Interface that its socket is bound to; 0: none.
+        link: u32,
         /// The socket's part in it.
         role: Role,
         /// Whose it is, where known.
@@ -147,6 +149,7 @@ impl Reading {
         Ok(Observation::Opened {
             id: (event.opened_ns != 0).then_some(id),
             flow: self.flow(event),
+            link: event.link,
             role: role(event.role)?,
             owner: owner(event),
             may_be_known: event.kind == kind::ACCEPT,

@@ -2,6 +2,7 @@
 //! snapshots. Pure: no clock, no I/O, no errors.
 
 mod alike;
+mod by_flow;
 mod reconcile;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ mod tests;
 use std::collections::{HashMap, HashSet};
 
 use alike::Alike;
+use by_flow::ByFlow;
 pub use reconcile::{Repairs, Sight};
 
 use crate::{
@@ -68,7 +70,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct LiveSet {
     conns: HashMap<ConnId, Conn>,
-    by_flow: HashMap<Flow, ConnId>,
+    by_flow: ByFlow,
     /// How many connections it may hold.
     room: usize,
     /// Connections that found no room.
@@ -97,6 +99,8 @@ const CLOSED_MOST: usize = 1 << 15;
 struct Conn {
     flow: Flow,
     role: Role,
+    /// Interface that its socket is bound to; 0: none, or a snapshot found it, which shows none.
+    link: u32,
     /// File that was being gathered when it opened; `None`: it was there at the start.
     file: Option<u32>,
     /// Last snapshot that saw it, or is too old to see it.
@@ -110,7 +114,7 @@ impl LiveSet {
     pub fn new(room: usize) -> Self {
         Self {
             conns: HashMap::new(),
-            by_flow: HashMap::new(),
+            by_flow: ByFlow::default(),
             room,
             turned_away: 0,
             is_partial: false,
@@ -126,11 +130,11 @@ impl LiveSet {
     /// Takes an observation in and tells `sink` what changed.
     pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
         match observation {
-            Observation::Opened { id, flow, role, may_be_known, .. } => {
+            Observation::Opened { id, flow, link, role, may_be_known, .. } => {
                 let id = id.unwrap_or_else(|| self.serial());
-                let is_known = may_be_known && self.adopt(id, &flow);
+                let is_known = may_be_known && self.adopt(id, &flow, link);
                 if !is_known {
-                    self.open(id, flow, role, &mut sink);
+                    self.open(id, flow, link, role, &mut sink);
                 }
             }
             Observation::OpenedAlike { flow, role, count } => {
@@ -142,9 +146,9 @@ impl LiveSet {
             Observation::Closed(id) => self.close(id, &mut sink),
             Observation::ClosedUnnamed { flow, alike } => {
                 // The hooks know the connections that they named by their identity.
-                match self.by_flow.get(&flow) {
-                    Some(&id) if id.sock == 0 => self.close(id, &mut sink),
-                    _ => {
+                match self.by_flow.unnamed(&flow) {
+                    Some(id) => self.close(id, &mut sink),
+                    None => {
                         alike.into_iter().for_each(|role| self.alike.closed(role, &flow));
                         self.note_closed(flow);
                     }
@@ -180,7 +184,7 @@ impl LiveSet {
     pub fn forget_names(&mut self) {
         let mut conns: Vec<(ConnId, Conn)> = self.conns.drain().collect();
         conns.sort_unstable_by_key(|(id, _)| *id);
-        self.by_flow.clear();
+        self.by_flow = ByFlow::default();
         for (_, conn) in conns {
             let id = self.serial();
             self.by_flow.insert(conn.flow, id);
@@ -189,31 +193,41 @@ impl LiveSet {
     }
 
     /// Gives a connection that a snapshot found the identity that an event tells of it.
-    fn adopt(&mut self, id: ConnId, flow: &Flow) -> bool {
-        let Some(found) = self.by_flow.get_mut(flow).filter(|found| found.sock == 0) else {
+    fn adopt(&mut self, id: ConnId, flow: &Flow, link: u32) -> bool {
+        let Some(found) = self.by_flow.unnamed(flow) else {
             return false;
         };
-        let Some(conn) = self.conns.remove(found) else {
+        let Some(conn) = self.conns.remove(&found) else {
             return false;
         };
-        *found = id;
-        self.conns.insert(id, conn);
+        self.by_flow.remove(flow, found);
+        self.by_flow.insert(*flow, id);
+        self.conns.insert(id, Conn { link, ..conn });
         true
     }
 
-    fn open(&mut self, id: ConnId, flow: Flow, role: Role, sink: &mut impl FnMut(Change)) {
+    fn open(
+        &mut self,
+        id: ConnId,
+        flow: Flow,
+        link: u32,
+        role: Role,
+        sink: &mut impl FnMut(Change),
+    ) {
         if self.conns.contains_key(&id) {
             return;
         }
-        // The kernel gives a flow to one socket at a time. The end of the one before is lost,
-        // or on its way: another processor reports it.
-        if let Some(&before) = self.by_flow.get(&flow) {
+        // The kernel gives a flow to one socket of a link at a time. The end of the one before
+        // is lost, or on its way: another processor reports it.
+        let is_before = |id: &ConnId| self.conns.get(id).is_some_and(|conn| conn.link == link);
+        let before = self.by_flow.of(&flow).find(is_before);
+        if let Some(before) = before {
             if before.sock == 0 {
                 self.alike.overtaken(&flow);
             }
             self.close(before, sink);
         }
-        if self.insert(id, flow, role, Some(self.file)) {
+        if self.insert(id, flow, link, role, Some(self.file)) {
             sink(Change::Opened { flow, role, is_new: true });
         } else {
             sink(Change::OpenedAlike { flow, role, count: 1 });
@@ -227,7 +241,7 @@ impl LiveSet {
     }
 
     /// Holds a connection, if there is room.
-    fn insert(&mut self, id: ConnId, flow: Flow, role: Role, file: Option<u32>) -> bool {
+    fn insert(&mut self, id: ConnId, flow: Flow, link: u32, role: Role, file: Option<u32>) -> bool {
         if self.conns.len() >= self.room {
             self.turned_away += 1;
             self.is_partial = true;
@@ -237,7 +251,7 @@ impl LiveSet {
         // the order and not by the time: the kernel side's clock may be another than ours.
         let is_in_hand = self.closed_since.is_some();
         let snapshot = self.snapshot.wrapping_add(u32::from(is_in_hand));
-        let conn = Conn { flow, role, file, snapshot, absent: 0 };
+        let conn = Conn { flow, role, link, file, snapshot, absent: 0 };
         self.conns.insert(id, conn);
         self.by_flow.insert(flow, id);
         true
@@ -248,9 +262,7 @@ impl LiveSet {
             return;
         };
         let Conn { flow, role, file, .. } = conn;
-        if self.by_flow.get(&flow) == Some(&id) {
-            self.by_flow.remove(&flow);
-        }
+        self.by_flow.remove(&flow, id);
         self.note_closed(flow);
         sink(Change::Closed { flow, role, is_brief: file == Some(self.file) });
     }

@@ -57,10 +57,8 @@ impl LiveSet {
         let was_partial = std::mem::take(&mut self.is_partial);
         let is_overrun = std::mem::take(&mut self.is_overrun);
         for row in &snapshot.rows {
-            if let Some(conn) = self.by_flow.get(&row.flow).and_then(|id| self.conns.get_mut(id)) {
-                conn.snapshot = self.snapshot;
-                conn.absent = 0;
-            } else if row.state == RowState::Connection
+            if !self.is_confirmed(&row.flow)
+                && row.state == RowState::Connection
                 && !is_overrun
                 && !closed_since.contains(&row.flow)
             {
@@ -77,6 +75,26 @@ impl LiveSet {
         repairs
     }
 
+    /// Notes that a row shows one of the connections of its flow; false: there is none. Rows
+    /// have no link, so of twins each row shows another: which one makes no edge differ.
+    fn is_confirmed(&mut self, flow: &Flow) -> bool {
+        let number = self.snapshot;
+        let is_unseen =
+            |id: &ConnId| self.conns.get(id).is_some_and(|conn| conn.snapshot != number);
+        let mut ids = self.by_flow.of(flow);
+        let Some(last) = ids.next() else {
+            return false;
+        };
+        let id = if is_unseen(&last) { last } else { ids.find(is_unseen).unwrap_or(last) };
+        drop(ids);
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return false;
+        };
+        conn.snapshot = number;
+        conn.absent = 0;
+        true
+    }
+
     /// Takes in a connection that no event told of, or only by number.
     fn find(
         &mut self,
@@ -90,7 +108,7 @@ impl LiveSet {
         let file = (!is_counted).then_some(self.file);
         // One that may be older than we are leaves those that were told of to the next.
         let is_alike = !is_counted && self.alike.find(role, &flow);
-        if !self.insert(id, flow, role, file) {
+        if !self.insert(id, flow, 0, role, file) {
             // Of those without room, the ones that weren't counted yet can't be told.
             return;
         }

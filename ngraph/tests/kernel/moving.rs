@@ -13,7 +13,7 @@ use super::support::{
     netns,
     sockets::{self, bound, connected, connecting},
     tally::Tally,
-    traffic::held,
+    traffic::{Held, held},
 };
 use crate::captures;
 
@@ -114,3 +114,53 @@ fn link_local_addresses_are_shown_and_each_end_counts_its_own(capture: &str) {
     server.expect("at both ends", |it| Tally::of(it) == Tally { input: 1, ..Tally::default() });
 }
 captures!(link_local_addresses_are_shown_and_each_end_counts_its_own: auto, kprobe, tracepoint, procfs);
+
+fn the_same_link_local_addresses_on_two_links_are_two_connections(capture: &str) {
+    const SERVER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    const CLIENT: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+    const LINKS: [(&str, &str); 2] = [("client1", "server1"), ("client2", "server2")];
+    netns::enter_new();
+    let there = netns::current();
+    netns::enter_new();
+    let here = netns::current();
+    for (client, server) in LINKS {
+        links::veth(client, server, Some(there.as_fd()));
+        links::up(client);
+        links::add_address(client, CLIENT.into(), 64);
+        netns::enter(&there);
+        links::up(server);
+        links::add_address(server, SERVER.into(), 64);
+        netns::enter(&here);
+    }
+    // Snapshots see both and no link.
+    let args = ["--capture", capture, "--snapshot-interval=1"];
+    let client = Agent::start(&args);
+    netns::enter(&there);
+    let server = Agent::start(&args);
+    let scoped = |ip, port, name| SocketAddrV6::new(ip, port, 0, links::index(name)).into();
+    // In a namespace of their own these ports are free.
+    let [one, other] = LINKS.map(|(near, far)| {
+        netns::enter(&there);
+        let listener = sockets::listener(scoped(SERVER, 7777, far));
+        netns::enter(&here);
+        let connecting = connecting(scoped(CLIENT, 2222, near), scoped(SERVER, 7777, near));
+        Held { client: connected(connecting), server: listener.accept().unwrap().0 }
+    });
+    let expect = |what, open| {
+        for (agent, direction) in [(&client, "output"), (&server, "input")] {
+            agent.expect(what, |it| {
+                it.opened(direction) == 2
+                    && it.sum("ngraph_live_connections", &[("direction", direction)]) == open
+                    && it.sum("ngraph_live_connections", &[]) == open
+                    // Probes alone don't see ends.
+                    && (capture == "kprobe" || it.sum("ngraph_snapshot_repairs_total", &[]) == 0)
+            });
+        }
+    };
+    expect("two are open", 2);
+    one.close();
+    expect("one is open", 1);
+    other.close();
+    expect("none is open", 0);
+}
+captures!(the_same_link_local_addresses_on_two_links_are_two_connections: auto, kprobe, tracepoint);

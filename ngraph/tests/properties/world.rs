@@ -275,7 +275,7 @@ impl World {
     fn opening(&self, slot: u8, id: ConnId, may_be_known: bool) -> Observation {
         let (flow, role) = (flow(slot), role(slot));
         let id = Some(id);
-        Observation::Opened { id, flow, role, owner: None, may_be_known }
+        Observation::Opened { id, flow, link: 0, role, owner: None, may_be_known }
     }
 
     fn tell(&mut self, observation: Observation, fate: Fate) {
