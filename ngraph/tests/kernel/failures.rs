@@ -1,8 +1,12 @@
 //! Attempts that never become a connection, and what is told of why.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, thread};
 
-use rustix::{io::Errno, net::sockopt};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    net::sockopt,
+};
 
 use super::support::{
     agent::Agent,
@@ -55,6 +59,30 @@ fn an_attempt_refused_after_connect_returned_is_refused(capture: &str) {
     agent.expect("ten refusals", |it| failed(it, 10, "refused", "127.0.0.1", "127.0.0.1"));
 }
 captures!(an_attempt_refused_after_connect_returned_is_refused: auto, tracepoint);
+
+/// The client is woken, or looks, between the moments in which the kernel writes the error down
+/// and closes the socket; asking takes the error away.
+fn a_refusal_that_the_client_asks_for_at_once_is_one_failure_whatever_its_reason(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let deaf = deaf_listener(ANY_PORT.parse().unwrap());
+    let attempts = [(); 10].map(|()| connecting(ANY_PORT.parse().unwrap(), address(&deaf)));
+    drop(deaf);
+    thread::scope(|scope| {
+        for attempt in &attempts {
+            scope.spawn(move || {
+                poll(&mut [PollFd::new(attempt, PollFlags::OUT)], None).unwrap();
+                assert_eq!(sockopt::socket_error(attempt).unwrap(), Err(Errno::CONNREFUSED));
+            });
+        }
+    });
+    agent.expect("ten failures, refused or other", |it| {
+        let of = |reason| it.sum("ngraph_connect_failures_total", &[("reason", reason)]);
+        of("refused") + of("other") == 10
+            && Tally::of(it) == Tally { failed: 10, ..Tally::default() }
+    });
+}
+captures!(a_refusal_that_the_client_asks_for_at_once_is_one_failure_whatever_its_reason: auto, tracepoint);
 
 fn an_attempt_given_up_here_has_failed_for_another_reason(capture: &str) {
     netns::enter_new();
