@@ -41,14 +41,18 @@ impl Agent {
         Ok(())
     }
 
-    /// Reads the kernel's own counts, of the namespaces that the last snapshot saw.
+    /// Reads the kernel's own counts, of the namespaces that the last snapshot saw and the hooks
+    /// tell of: without BTF that's the agent's own alone.
     fn audit(&mut self) {
         let root = &self.config.procfs;
+        let own = self.captured.reading.alias.map(|(_, own)| own);
+        let is_told = |netns| own.is_none_or(|own| own == netns);
         let read = |(&netns, process): (&NetnsId, &String)| {
             // A process that has ended leaves it to the next snapshot to find another.
             opens::read(root, process, netns).ok().map(|opens| (netns, opens))
         };
-        let opens: Vec<_> = self.processes.iter().filter_map(read).collect();
+        let processes = self.processes.iter().filter(|(netns, _)| is_told(**netns));
+        let opens: Vec<_> = processes.filter_map(read).collect();
         let counts = self.read_counts();
         let is_at_rest = counts.in_flight() == 0 && counts.told() == self.state.received();
         for (netns, opens) in opens {

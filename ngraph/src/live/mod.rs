@@ -107,6 +107,8 @@ struct Conn {
     snapshot: u32,
     /// Snapshots in a row that should have seen it and didn't.
     absent: u8,
+    /// Whether a snapshot found it and took it for one that was told of by number.
+    is_alike: bool,
 }
 
 impl LiveSet {
@@ -197,6 +199,11 @@ impl LiveSet {
         let Some(found) = self.by_flow.unnamed(flow) else {
             return false;
         };
+        // One of those told of by number would have no event any more: it was taken for another
+        // one, and isn't counted yet.
+        if self.conns.get(&found).is_some_and(|conn| conn.is_alike) {
+            return false;
+        }
         let Some(conn) = self.conns.remove(&found) else {
             return false;
         };
@@ -251,7 +258,7 @@ impl LiveSet {
         // the order and not by the time: the kernel side's clock may be another than ours.
         let is_in_hand = self.closed_since.is_some();
         let snapshot = self.snapshot.wrapping_add(u32::from(is_in_hand));
-        let conn = Conn { flow, role, link, file, snapshot, absent: 0 };
+        let conn = Conn { flow, role, link, file, snapshot, absent: 0, is_alike: false };
         self.conns.insert(id, conn);
         self.by_flow.insert(flow, id);
         true

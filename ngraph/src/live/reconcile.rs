@@ -113,6 +113,7 @@ impl LiveSet {
             return;
         }
         if is_alike {
+            self.conns.entry(id).and_modify(|conn| conn.is_alike = true);
             sink(Change::Found { flow, role });
         } else {
             sink(Change::Opened { flow, role, is_new: !is_counted });

@@ -161,15 +161,30 @@ fn a_connection_older_than_the_hooks_ends_by_its_flow() {
 fn a_connection_that_a_snapshot_found_before_it_was_accepted_is_one() {
     let mut set = Set::default();
     assert_eq!(set.reconcile(&snapshot(&[1000]), SIGHT).opened, 1);
-    let mut accepted = opened(7, 1000);
-    if let Observation::Opened { may_be_known, .. } = &mut accepted {
-        *may_be_known = true;
-    }
-    set.apply(accepted);
-    set.apply(accepted);
+    set.apply(accepted(7, 1000));
+    set.apply(accepted(7, 1000));
     assert_eq!((set.opens(), set.closes(), set.live.len()), (1, 0, 1));
     set.apply(closed(7));
     assert_eq!((set.closes(), set.live.len()), (1, 0));
+}
+
+fn accepted(sock: u64, local_port: u16) -> Observation {
+    let mut accepted = opened(sock, local_port);
+    if let Observation::Opened { may_be_known, .. } = &mut accepted {
+        *may_be_known = true;
+    }
+    accepted
+}
+
+#[test]
+fn one_found_before_it_was_accepted_is_none_of_those_told_of_by_number() {
+    let mut set = Set::default();
+    set.apply(alike(1));
+    set.live.begin_snapshot();
+    assert_eq!(set.reconcile(&snapshot(&[1000]), SIGHT), Repairs::default());
+    assert_eq!(set.counted(), 1, "it may be that one");
+    set.apply(accepted(7, 1000));
+    assert_eq!((set.counted(), set.live.len()), (2, 1), "it wasn't");
 }
 
 #[test]
