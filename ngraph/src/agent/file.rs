@@ -34,11 +34,25 @@ impl Agent {
             Format::Prom => export::prometheus(&view, &health),
             Format::Json => export::json::json(&view, &health)?,
         };
-        if self.sink.write(&text)? {
+        let is_written = self.sink.write(&text)?;
+        if is_written {
             self.state.file_written();
         }
+        self.service.tell_of_file(is_written, &self.status(&health));
         self.write_took = start.elapsed();
         Ok(())
+    }
+
+    /// A line of how it goes.
+    fn status(&self, health: &Health) -> String {
+        if let Some(trouble) = self.sink.trouble() {
+            return format!("no file: {trouble}");
+        }
+        let Health { live, edges, hooks, malformed, .. } = health;
+        let (inbound, outbound) = (live.of(Role::Inbound), live.of(Role::Outbound));
+        let edges = edges.of(Role::Inbound) + edges.of(Role::Outbound);
+        let lost = malformed + hooks.sum(count::RING_FULL) + hooks.sum(count::MAP_FULL);
+        format!("open: {inbound} in, {outbound} out; edges: {edges}; events lost: {lost}")
     }
 
     /// Reads the kernel's own counts, of the namespaces that the last snapshot saw and the hooks

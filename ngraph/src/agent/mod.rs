@@ -6,6 +6,7 @@ mod mend;
 mod meter;
 mod revive;
 mod selftest;
+mod service;
 mod sink;
 pub mod state;
 
@@ -36,6 +37,7 @@ use crate::{
 };
 use capture::Captured;
 use mend::Pending;
+use service::Service;
 use sink::Sink;
 use state::State;
 
@@ -65,6 +67,7 @@ pub fn run(config: Config) -> Result<()> {
     runtime.block_on(async {
         let mut agent = Agent::start(config)?;
         let result = agent.serve().await;
+        agent.service.stop();
         agent.sink.close();
         match result {
             // As every filter does: whoever read has seen enough.
@@ -84,6 +87,7 @@ struct Agent {
     state: State,
     names: Names,
     sink: Sink,
+    service: Service,
     kernel: String,
     /// A process of each namespace, through which to read the kernel's counts.
     processes: BTreeMap<NetnsId, String>,
@@ -127,6 +131,7 @@ impl Agent {
             kernel: probe::release(),
             problems: Vec::new(),
             mended: 0,
+            service: Service::new(config.interval),
             lost_before: 0,
             snapshot_took: Duration::ZERO,
             snapshot_began: Duration::ZERO,
@@ -166,6 +171,7 @@ impl Agent {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 () = sleep_until(drain_at) => {
+                    self.service.beat();
                     pause = if self.drain() > 0 { DRAIN } else { (pause * 2).min(DRAIN_IDLE) };
                     drain_at = tokio::time::Instant::now() + pause;
                 }

@@ -74,6 +74,11 @@ impl Sink {
         }
     }
 
+    /// Why the last write failed, if it did.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
     /// The agent ends: its file doesn't stay to go stale, unless that was asked for.
     pub fn close(self) {
         if let (Target::Folder(mut file), false) = (self.target, self.keep)
