@@ -176,13 +176,16 @@ fn a_missing_output_folder_is_not_made() {
 }
 
 #[test]
-fn a_running_agents_file_is_left_alone() {
+fn a_running_agent_keeps_another_out_of_its_folder_and_is_left_alone() {
     let agent = support::agent::Agent::start(&["--capture=procfs"]);
     let file = agent.file();
     let mut command = command(&["doctor", "--no-resolve", "--capture=procfs", "--output"]);
     command.arg(file.parent().unwrap());
     let report = examine(command);
     assert_eq!(report.state("output"), "ok", "{}", report.text);
+    assert_fails_for_want_of(&report, "lock");
+    let holder = format!("process {} (ngraph) has the lock of ", agent.pid());
+    assert!(report.about("lock").starts_with(&holder), "{}", report.text);
     assert_eq!(agent.settled().sum("ngraph_write_failures_total", &[]), 0);
 }
 

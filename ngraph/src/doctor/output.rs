@@ -3,7 +3,7 @@
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::finding::Finding;
-use crate::config::Output;
+use crate::{config::Output, export::lock};
 
 /// Whether the agent could write there, and node_exporter read.
 pub(super) fn look(output: &Output) -> Vec<Finding> {
@@ -14,6 +14,7 @@ pub(super) fn look(output: &Output) -> Vec<Finding> {
             let mut findings = vec![writable(folder, exists)];
             if exists {
                 findings.push(readable(folder));
+                findings.extend(locked(folder));
             }
             findings
         }
@@ -33,6 +34,14 @@ fn writable(folder: &Path, exists: bool) -> Finding {
             Finding::missing("output", text, remedy).needed()
         }
     }
+}
+
+/// One agent a folder.
+fn locked(folder: &Path) -> Option<Finding> {
+    let holder = lock::who_has(folder)?;
+    let text = format!("{holder} has the lock of {}", folder.display());
+    let remedy = "two agents can't share a folder: stop that one, or choose another --output";
+    Some(Finding::missing("lock", text, remedy).needed())
 }
 
 /// node_exporter runs as a user of its own, and lists the folder.

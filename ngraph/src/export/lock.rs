@@ -62,7 +62,7 @@ impl FolderLock {
             "lock the folder {}: {} has it (two agents can't share a folder: stop that one, or \
              choose another --output)",
             dir.display(),
-            holder(dir).unwrap_or_else(|| "another process".to_owned())
+            holder(dir)
         )
     }
 
@@ -94,10 +94,21 @@ fn identity(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
+/// Who has the lock on `dir` at this moment, and so keeps an agent out; none: nobody, or the
+/// folder can't be locked.
+pub(crate) fn who_has(dir: &Path) -> Option<String> {
+    let refused = try_lock(dir).err()?;
+    (refused.kind() == ErrorKind::WouldBlock).then(|| holder(dir))
+}
+
+fn holder(dir: &Path) -> String {
+    named_holder(dir).unwrap_or_else(|| "another process".to_owned())
+}
+
 /// The process that has the lock on `dir`, where /proc/locks tells: it doesn't of one in
 /// another pid namespace (`locks_show`), and some file systems have another device number there.
 /// <https://github.com/torvalds/linux/blob/v6.12/fs/locks.c>
-fn holder(dir: &Path) -> Option<String> {
+fn named_holder(dir: &Path) -> Option<String> {
     let meta = dir.metadata().ok()?;
     let device = (major(meta.dev()), minor(meta.dev()));
     // Who waits for a lock stands behind its holder.

@@ -2,7 +2,7 @@
 
 pub mod file;
 pub mod json;
-mod lock;
+pub(crate) mod lock;
 pub mod metrics;
 pub mod text;
 
