@@ -44,7 +44,7 @@ impl Agent {
         match snapshot {
             Ok(snapshot) => Ok(self.mend(&snapshot, false) > 0),
             Err(err) => {
-                self.tell_problems(vec![format!("{err:#}")]);
+                self.tell_problems("snapshot", vec![format!("{err:#}")]);
                 Ok(false)
             }
         }
@@ -64,15 +64,14 @@ impl Agent {
         let now = clock::since_boot();
         let repairs = self.state.reconcile(snapshot, sight, now);
         self.ask_names(now);
-        self.tell_problems(snapshot.problems.clone());
+        self.tell_problems("snapshot", snapshot.problems.clone());
         repairs.suspects
     }
 
-    /// Tells what snapshots couldn't read, once per change.
-    pub(super) fn tell_problems(&mut self, problems: Vec<String>) {
-        if problems != self.problems {
-            problems.iter().for_each(|problem| warn!("snapshot: {problem}"));
-            self.problems = problems;
+    /// Tells what a source complains of, once per change.
+    pub(super) fn tell_problems(&mut self, source: &'static str, problems: Vec<String>) {
+        for problem in self.problems.changed(source, problems) {
+            warn!("{source}: {problem}");
         }
     }
 

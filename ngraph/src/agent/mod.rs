@@ -4,6 +4,7 @@ pub mod capture;
 mod file;
 mod mend;
 mod meter;
+mod problems;
 mod revive;
 mod selftest;
 mod service;
@@ -37,6 +38,7 @@ use crate::{
 };
 use capture::Captured;
 use mend::Pending;
+use problems::Problems;
 use service::Service;
 use sink::Sink;
 use state::State;
@@ -97,8 +99,7 @@ struct Agent {
     carried: HookCounts,
     /// Times of which the hooks may have missed something.
     gaps: u64,
-    /// What snapshots couldn't read, told once per change.
-    problems: Vec<String>,
+    problems: Problems,
     /// Lost events that a snapshot has mended since.
     mended: u64,
     /// Lost events when the last snapshot began.
@@ -129,7 +130,7 @@ impl Agent {
         Ok(Self {
             names: resolver(&config),
             kernel: probe::release(),
-            problems: Vec::new(),
+            problems: Problems::default(),
             mended: 0,
             service: Service::new(config.interval),
             lost_before: 0,
@@ -237,7 +238,8 @@ impl Agent {
         });
         let overflow = tracer.drain_overflow(|like, count| state.record_alike(like, count, now));
         if let Err(err) = overflow {
-            self.tell_problems(vec![format!("{err:#}")]);
+            // Tried fifty times a second: that it went well in between isn't told.
+            self.tell_problems("overflow map", vec![format!("{err:#}")]);
         }
         self.ask_names(now);
         records
