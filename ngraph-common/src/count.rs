@@ -6,7 +6,7 @@
 
 use crate::event::hook;
 
-/// The hook ran.
+/// The hook ran; twice where a run has two things to tell.
 pub const SEEN: u32 = 0;
 /// There was nothing to report: another protocol or namespace, a state change that means
 /// nothing to us, a connection that another hook has reported.

@@ -27,6 +27,9 @@ pub enum Step {
     Open(u8),
     /// The socket is a connection or an attempt no more.
     Gone,
+    /// The same before its handshake is complete: an attempt if it has one, and else a
+    /// listener's child, which opens and goes by this change.
+    GoneHalfOpen,
 }
 
 /// Reads a change of state.
@@ -34,8 +37,8 @@ pub enum Step {
 /// LISTEN -> SYN_RECV still shows the listener's addresses, so an inbound connection is
 /// seen at SYN_RECV -> ESTABLISHED; on a socket that had SYN_SENT that change is a
 /// simultaneous open, whose role the socket map remembers. A fast-open child may be accepted
-/// and closed while it is SYN_RECV: it goes on without ESTABLISHED, and the kernel has counted
-/// it (`PassiveOpens`) when it was made. TIME_WAIT is never traced: FIN_WAIT2 -> CLOSE is the
+/// and closed while it is SYN_RECV: it goes on without ESTABLISHED, or dies at once. The kernel
+/// has counted it (`PassiveOpens`) when it was made. TIME_WAIT is never traced: FIN_WAIT2 -> CLOSE is the
 /// socket making way for its stand-in.
 /// (`new_state`) <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp.c>
 #[inline(always)]
@@ -45,10 +48,10 @@ pub fn step(old: i32, new: i32) -> Step {
         (_, tcp::SYN_SENT) => Step::Attempt,
         (tcp::SYN_SENT, tcp::ESTABLISHED) => Step::Open(role::OUTBOUND),
         (tcp::SYN_RECV, tcp::ESTABLISHED | tcp::FIN_WAIT1) => Step::Open(role::INBOUND),
+        (tcp::SYN_RECV, tcp::CLOSE) => Step::GoneHalfOpen,
         (
             tcp::ESTABLISHED
             | tcp::SYN_SENT
-            | tcp::SYN_RECV
             | tcp::FIN_WAIT1
             | tcp::FIN_WAIT2
             | tcp::CLOSE_WAIT
@@ -60,14 +63,13 @@ pub fn step(old: i32, new: i32) -> Step {
     }
 }
 
-/// What to report of a socket that is gone and not in the map: one older than the hooks,
-/// a half-open child, or one that the map had no room for.
+/// What to report of a socket that is gone and not in the map: one older than the hooks, or
+/// one that the map had no room for.
 #[inline(always)]
-pub fn unknown_gone(old: i32) -> Option<u8> {
+pub fn unknown_gone(old: i32) -> u8 {
     match old {
-        tcp::SYN_SENT => Some(kind::FAIL),
-        tcp::SYN_RECV => None,
-        _ => Some(kind::CLOSE),
+        tcp::SYN_SENT => kind::FAIL,
+        _ => kind::CLOSE,
     }
 }
 
@@ -122,9 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn a_half_open_child_that_dies_is_not_reported() {
-        assert_eq!(unknown_gone(tcp::SYN_RECV), None);
-        assert_eq!(unknown_gone(tcp::SYN_SENT), Some(kind::FAIL));
-        assert_eq!(unknown_gone(tcp::CLOSE_WAIT), Some(kind::CLOSE));
+    fn what_is_gone_and_unknown_was_an_attempt_only_in_syn_sent() {
+        assert_eq!(unknown_gone(tcp::SYN_SENT), kind::FAIL);
+        assert_eq!(unknown_gone(tcp::SYN_RECV), kind::CLOSE);
+        assert_eq!(unknown_gone(tcp::CLOSE_WAIT), kind::CLOSE);
+    }
+
+    #[test]
+    fn a_half_open_child_that_dies_has_been_counted_by_the_kernel() {
+        let path = [LISTEN, tcp::SYN_RECV, tcp::CLOSE];
+        let steps: Vec<Step> = path.windows(2).map(|w| step(w[0], w[1])).collect();
+        assert_eq!(steps, [Step::Nothing, Step::GoneHalfOpen]);
     }
 }

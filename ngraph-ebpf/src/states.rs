@@ -9,7 +9,7 @@ use ngraph_common::{
 
 use crate::{
     decide::{Step, unknown_gone},
-    emit::{Outcome, count, emit, emit_close},
+    emit::{Outcome, count, counted, emit, emit_close},
     maps::{Entry, SOCKS, phase},
     owner::now_ns,
     sock::{self, Flow, SockAddress, wanted_flow},
@@ -51,6 +51,14 @@ pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
         Step::Attempt => attempt(sock, witness),
         Step::Open(role) => open(sock, role, witness),
         Step::Gone => gone(sock, old, witness),
+        Step::GoneHalfOpen => {
+            // To the second witness, one that isn't known may be one that the first has told of.
+            if witness != Witness::Second && phase_of(sock).is_none() {
+                // One change and two things to tell, each of them counted.
+                counted(witness.hook(), || open(sock, role::INBOUND, witness));
+            }
+            gone(sock, old, witness)
+        }
     }
 }
 
@@ -146,14 +154,11 @@ fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
 /// tells one that was counted in the overflow map.
 #[inline(always)]
 fn gone_unnamed(sock: SockAddress, old: i32, role: u8, witness: Witness) -> Outcome {
-    let Some(kind) = unknown_gone(old) else {
-        return Outcome::Filtered;
-    };
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
     let entry = Entry::unowned(0, role, phase::TOLD);
-    emit(witness.hook(), kind, sock, &entry, Some(&flow), sock::error(sock))
+    emit(witness.hook(), unknown_gone(old), sock, &entry, Some(&flow), sock::error(sock))
 }
 
 #[inline(always)]

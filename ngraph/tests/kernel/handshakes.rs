@@ -53,21 +53,10 @@ fn a_connection_that_its_server_closes_while_it_is_half_open_is_one_at_either_en
     netns::enter_new();
     allow_fast_open();
     let agent = Agent::start(&["--capture", capture]);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = bound("127.0.0.1:0".parse().unwrap());
-    // Sends its SYN and hears no answer, so that the server's end stays half open.
-    sockets::deafen(&client);
-    let flags = SendFlags::from_bits_retain(libc::MSG_FASTOPEN as u32);
-    net::sendto(&client, b"hello", flags, &listener.local_addr().unwrap()).unwrap();
-    let (mut server, _) = listener.accept().unwrap();
+    let (client, mut server) = half_open();
     server.read_exact(&mut [0; 5]).unwrap();
     drop(server);
-    let audited = |metrics: &Metrics, family| metrics.sum(family, &[("direction", "input")]);
-    agent.wait_for("an input, as the kernel counts it", |it| {
-        audited(it, "ngraph_kernel_opens_total") == 1
-            && audited(it, "ngraph_captured_opens_total") == 1
-            && it.opened("input") == 1
-    });
+    agent.wait_for("an input, as the kernel counts it", |it| audited_inputs(it) == [1, 1]);
     // The answer is sent again, and the server's goodbye behind it.
     sockets::undeafen(&client);
     let mut client = connected(client);
@@ -76,6 +65,42 @@ fn a_connection_that_its_server_closes_while_it_is_half_open_is_one_at_either_en
     agent.expect("one at either end", |it| Tally::of(it) == Tally::closed(1));
 }
 captures!(a_connection_that_its_server_closes_while_it_is_half_open_is_one_at_either_end: auto, tracepoint);
+
+fn a_connection_that_its_server_resets_while_it_is_half_open_is_an_input(capture: &str) {
+    netns::enter_new();
+    allow_fast_open();
+    let agent = Agent::start(&["--capture", capture]);
+    let (client, server) = half_open();
+    // There is data that nobody has read, so the end of it is a reset.
+    drop(server);
+    drop(client);
+    let tally = Tally { input: 1, failed: 1, ..Tally::default() };
+    agent.expect("an input that is over, and a failure at the other end", |it| {
+        Tally::of(it) == tally && audited_inputs(it) == [1, 1]
+    });
+    agent.wait_for("what was seen is what became of it", |it| {
+        it.sum("ngraph_hook_outcomes_total", &[]) == it.sum("ngraph_hook_seen_total", &[])
+    });
+}
+captures!(a_connection_that_its_server_resets_while_it_is_half_open_is_an_input: auto, tracepoint);
+
+/// The ends of a connection of which the server's is half open: it has five bytes and was
+/// accepted, and the client hears nothing.
+fn half_open() -> (OwnedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = bound("127.0.0.1:0".parse().unwrap());
+    sockets::deafen(&client);
+    let flags = SendFlags::from_bits_retain(libc::MSG_FASTOPEN as u32);
+    net::sendto(&client, b"hello", flags, &listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    (client, server)
+}
+
+/// Of inbound connections: the kernel's own count, and what was captured.
+fn audited_inputs(metrics: &Metrics) -> [u64; 2] {
+    ["ngraph_kernel_opens_total", "ngraph_captured_opens_total"]
+        .map(|family| metrics.sum(family, &[("direction", "input")]))
+}
 
 /// Has the namespace's clients and listeners put data into the SYN, without a cookie first.
 fn allow_fast_open() {
