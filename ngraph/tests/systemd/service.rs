@@ -1,13 +1,16 @@
 //! The unit under a real systemd: installed, started, watched, stopped.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::{fs, net::Ipv4Addr, os::unix::fs::MetadataExt as _};
 
 use rustix::thread::CapabilitySet;
 
 use crate::{
     deploy, has,
     machine::Machine,
-    support::{is_root, isolated, netns, skip, traffic::short_connections, wait_for},
+    support::{
+        http, is_root, isolated, metrics::Metrics, netns, skip, skip_earned, tools::tool,
+        traffic::short_connections, wait_for,
+    },
 };
 
 const FILE: &str = "/run/ngraph/textfile/ngraph.prom";
@@ -38,6 +41,7 @@ fn the_unit_is_installed_captures_is_watched_and_removed_as_the_page_says() {
         quicker(&machine);
         nothing_is_held_but_what_tracing_takes(&machine);
         every_connection_is_captured(&machine);
+        node_exporter_serves_it(&machine);
         one_that_hangs_is_started_anew(&machine);
         with_all_it_sees_other_namespaces(&machine);
         machine.run(&["systemctl", "stop", "ngraph"]);
@@ -60,6 +64,37 @@ fn ready_means_that_a_file_is_there(machine: &Machine) {
     let file = fs::metadata(machine.path(FILE)).unwrap();
     assert_eq!((file.mode() & 0o777, file.uid() == 0), (0o644, false));
     assert!(machine.property("StatusText").starts_with("open: "), "{}", log(machine));
+}
+
+/// Debian's, by its own unit with our drop-in.
+fn node_exporter_serves_it(machine: &Machine) {
+    let Some(program) = tool("NGRAPH_NODE_EXPORTER") else {
+        return;
+    };
+    let package = program.ancestors().nth(3).unwrap();
+    let unit = package.join("lib/systemd/system/prometheus-node-exporter.service");
+    if !unit.exists() {
+        return skip_earned(&format!("{} is not of Debian's package", program.display()));
+    }
+    let dropins = "/etc/systemd/system/prometheus-node-exporter.service.d";
+    fs::create_dir(machine.path(dropins)).unwrap();
+    let dropin = machine.path(dropins).join("ngraph.conf");
+    fs::copy(deploy().join("node_exporter.conf"), dropin).unwrap();
+    fs::copy(unit, machine.path(dropins).with_extension("")).unwrap();
+    fs::copy(program, machine.path("/usr/bin/prometheus-node-exporter")).unwrap();
+    let args = "ARGS=--collector.disable-defaults --collector.textfile";
+    fs::write(machine.path("/etc/default/prometheus-node-exporter"), args).unwrap();
+    machine.run(&["useradd", "--system", "prometheus"]);
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.run(&["systemctl", "start", "prometheus-node-exporter"]);
+    // Nobody else is in the test's namespace.
+    let address = (Ipv4Addr::LOCALHOST, 9100).into();
+    let served = wait_for("an answer", || http::get(address, "/metrics").ok());
+    let served = Metrics::parse(&served);
+    assert_eq!(served.sum("node_textfile_scrape_error", &[]), 0);
+    assert_eq!(served.with("ngraph_build_info", &[]).count(), 1);
+    machine.run(&["systemctl", "stop", "prometheus-node-exporter"]);
+    fs::remove_dir_all(machine.path(dropins)).unwrap();
 }
 
 fn quicker(machine: &Machine) {
