@@ -44,21 +44,20 @@ fn mounted(folder: &Path) -> Result<Option<File>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 
     /// A /proc in which process 1 has what `files` names at /cg.
     fn world(fs_type: &str, files: &[&str]) -> tempfile::TempDir {
         let proc = tempfile::tempdir().unwrap();
-        for process in ["1", "self"] {
-            let group = proc.path().join(process).join("root/cg");
-            fs::create_dir_all(&group).unwrap();
-            files.iter().for_each(|file| fs::write(group.join(file), "").unwrap());
-            let line = format!("30 23 0:26 / /cg rw,nosuid shared:4 - {fs_type} none rw\n");
-            fs::write(proc.path().join(process).join("mountinfo"), line).unwrap();
-            fs::write(proc.path().join(process).join("stat"), "").unwrap();
-        }
+        let first = proc.path().join("1");
+        let group = first.join("root/cg");
+        fs::create_dir_all(&group).unwrap();
+        files.iter().for_each(|file| fs::write(group.join(file), "").unwrap());
+        let line = format!("30 23 0:26 / /cg rw,nosuid shared:4 - {fs_type} none rw\n");
+        fs::write(first.join("mountinfo"), line).unwrap();
+        symlink("1", proc.path().join("self")).unwrap();
         proc
     }
 
