@@ -67,9 +67,18 @@ impl<'a> Apt<'a> {
     ///
     /// The release's libraries are what its programs are linked against.
     pub(crate) fn own(&self, package: &str) -> Result<PathBuf> {
+        self.unpacked(&self.own_version(package)?)
+    }
+
+    /// The packages that `package` of this machine's own release depends on.
+    pub(crate) fn own_depends(&self, package: &str) -> Result<Vec<String>> {
+        self.depends(&self.own_version(package)?)
+    }
+
+    fn own_version(&self, package: &str) -> Result<Version> {
         let versions = self.versions(package)?;
-        let own = versions.iter().find(|version| version.suite == self.codename);
-        self.unpacked(own.with_context(|| self.not_found(package))?)
+        let own = versions.into_iter().find(|version| version.suite == self.codename);
+        own.with_context(|| self.not_found(package))
     }
 
     /// The folder of `package`'s files, kept in the cache.

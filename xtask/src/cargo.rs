@@ -112,6 +112,11 @@ pub(crate) fn agent(executables: &[Executable]) -> Result<&Path> {
     find(executables, "ngraph", "bin", false)
 }
 
+/// What measures, among `executables`.
+pub(crate) fn bench(executables: &[Executable]) -> Result<&Path> {
+    find(executables, "ngraph-bench", "bin", false)
+}
+
 /// The integration test that runs in guests, among `executables`.
 pub(crate) fn kernel_test(executables: &[Executable]) -> Result<&Path> {
     find(executables, "kernel", "test", true)

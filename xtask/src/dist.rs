@@ -1,6 +1,6 @@
 //! `cargo xtask dist`: the agent as one file that needs nothing from the system it runs on.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -11,6 +11,14 @@ use crate::{
 
 /// Builds the static binary and tells where it is and how large.
 pub(crate) fn dist() -> Result<()> {
+    let file = build()?;
+    let size = fs::metadata(&file).with_context(|| format!("look at {}", file.display()))?.len();
+    println!("{}: {:.1} MB", file.display(), size as f64 / 1e6);
+    Ok(())
+}
+
+/// Builds the static binary and gives where it is.
+pub(crate) fn build() -> Result<PathBuf> {
     setup::ensure()?;
     let rustc = Rustc::ask()?;
     let mut build = cargo::cargo_static("build", &rustc.host);
@@ -30,6 +38,5 @@ pub(crate) fn dist() -> Result<()> {
         .and_then(|()| fs::copy(agent, &part))
         .and_then(|_| fs::rename(&part, &file))
         .with_context(|| format!("copy {} to {}", agent.display(), file.display()))?;
-    println!("{}: {:.1} MB", file.display(), bytes.len() as f64 / 1e6);
-    Ok(())
+    Ok(file)
 }

@@ -3,6 +3,7 @@
 //! This file only reads the command line; each verb is a file of its own.
 
 mod apt;
+mod bench;
 mod bpf_linker;
 mod cache;
 mod cargo;
@@ -16,6 +17,7 @@ mod initramfs;
 mod kernel;
 mod lint;
 mod modules;
+mod peers;
 mod qemu;
 mod root;
 mod run;
@@ -66,6 +68,8 @@ enum Verb {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Measure what tracing costs, with the agent and beside its peers
+    Bench(bench::Options),
     /// Feed the agent's parsers bad input for a while; a panic or a broken rule is an error
     Fuzz {
         /// Targets, of fuzz/fuzz_targets; none: all
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Verb::Dist => dist::dist(),
         Verb::Lint => lint::lint(),
         Verb::Test { no_vm, guests, args } => test::test(if no_vm { &[] } else { &guests }, &args),
+        Verb::Bench(options) => bench::bench(&options),
         Verb::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds),
         Verb::Soak { minutes } => soak::soak(minutes),
         Verb::Vm { guests, args } => vm::vm(&guests, &args),
