@@ -7,6 +7,7 @@ use clap::{
     builder::{ArgAction, Resettable},
     error::ErrorKind,
 };
+use clap_complete::Shell;
 use ipnet::IpNet;
 use log::LevelFilter;
 
@@ -246,6 +247,17 @@ pub enum Command {
         #[arg(long)]
         self_test: bool,
     },
+    /// Print a shell's completions
+    ///
+    /// For bash: ngraph completions bash >/usr/share/bash-completion/completions/ngraph
+    Completions {
+        /// The shell that they are for
+        shell: Shell,
+    },
+    /// Print the manual page
+    ///
+    /// To read it: ngraph man | man -l -
+    Man,
 }
 
 /// Reads a command line, the program's name first, and the environment.

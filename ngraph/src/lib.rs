@@ -17,5 +17,6 @@ pub mod live;
 pub mod logging;
 pub mod names;
 pub mod observe;
+pub mod pages;
 pub mod pulse;
 pub mod snapshot;

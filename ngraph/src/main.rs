@@ -6,7 +6,7 @@ use ngraph::{
     agent,
     cli::{self, Command},
     config::Config,
-    doctor, logging,
+    doctor, logging, pages,
 };
 
 fn main() -> ExitCode {
@@ -15,6 +15,8 @@ fn main() -> ExitCode {
     logging::init(cli.log_level, cli.log_format);
     let result = match cli.command {
         Some(Command::Doctor { self_test }) => doctor::examine(&config, self_test),
+        Some(Command::Completions { shell }) => pages::completions(shell).map(|()| true),
+        Some(Command::Man) => pages::man().map(|()| true),
         None => agent::run(config).map(|()| true),
     };
     match result {

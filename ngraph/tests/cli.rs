@@ -6,6 +6,7 @@
 
 use std::{
     env, fs,
+    io::Write as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -26,6 +27,45 @@ fn help_does_not_depend_on_the_environment() {
     let output = ngraph(&environment, "-h");
     assert_eq!(output.status.code(), Some(0));
     assert_golden("help-short.txt", text(&output.stdout));
+}
+
+#[test]
+fn the_manual_page_has_every_option_and_is_troff_without_a_fault() {
+    let page = ngraph(&[], "man");
+    assert_eq!(page.status.code(), Some(0));
+    let plain = text(&page.stdout).replace('\\', "");
+    for option in options() {
+        assert!(plain.contains(&option), "{option}: {plain}");
+    }
+    let check = Command::new("groff").args(["-man", "-ww", "-z"]).stdin(Stdio::piped()).spawn();
+    let Ok(mut check) = check else {
+        return eprintln!("skipped: this machine has no groff");
+    };
+    check.stdin.take().unwrap().write_all(&page.stdout).unwrap();
+    assert!(check.wait().unwrap().success());
+}
+
+#[test]
+fn completions_have_every_option() {
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = ngraph(&[], &format!("completions {shell}"));
+        assert_eq!(completions.status.code(), Some(0), "{shell}");
+        for option in options() {
+            let name = option.trim_start_matches('-');
+            assert!(text(&completions.stdout).contains(name), "{shell}: {option}");
+        }
+    }
+    let unknown = ngraph(&[], "completions tcsh");
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+/// Every option that the help tells of.
+fn options() -> Vec<String> {
+    let help = ngraph(&[], "-h");
+    let words = text(&help.stdout).split_whitespace();
+    let options: Vec<_> = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+    assert!(options.len() > 10, "{options:?}");
+    options
 }
 
 #[test]

@@ -1,13 +1,23 @@
-//! `cargo xtask dist`: the agent as one file that needs nothing from the system it runs on.
+//! `cargo xtask dist`: the agent as one file that needs nothing from the system it runs on,
+//! with its manual page and completions.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
     cargo::{self, Rustc},
-    elf, setup,
+    command, elf, setup,
 };
+
+/// What the agent says of itself, and the file beside it that has it, named as shells and man(1)
+/// look for it.
+const PAGES: [(&[&str], &str); 4] = [
+    (&["man"], "ngraph.8"),
+    (&["completions", "bash"], "ngraph.bash"),
+    (&["completions", "zsh"], "_ngraph"),
+    (&["completions", "fish"], "ngraph.fish"),
+];
 
 /// Builds the static binary and tells where it is and how large.
 pub(crate) fn dist() -> Result<()> {
@@ -38,5 +48,9 @@ pub(crate) fn build() -> Result<PathBuf> {
         .and_then(|()| fs::copy(agent, &part))
         .and_then(|_| fs::rename(&part, &file))
         .with_context(|| format!("copy {} to {}", agent.display(), file.display()))?;
+    for (arguments, page) in PAGES {
+        let text = command::text(Command::new(&file).args(arguments))?;
+        fs::write(folder.join(page), text).with_context(|| format!("write {page}"))?;
+    }
     Ok(file)
 }
