@@ -9,6 +9,7 @@ mod cache;
 mod cargo;
 mod command;
 mod cpio;
+mod deb;
 mod dist;
 mod elf;
 mod fuzz;
@@ -54,6 +55,8 @@ enum Verb {
     },
     /// Build the static binary at target/dist/ngraph
     Dist,
+    /// Make Debian's package of it at target/dist/ngraph.deb, and install and purge it once
+    Deb,
     /// Run clippy on the host's and on the kernel's side; a warning is an error
     Lint,
     /// Run every test on this machine, then the kernel tests in each guest of the matrix
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Verb::Setup => setup::setup(),
         Verb::Run { args } => run::run(&args),
         Verb::Dist => dist::dist(),
+        Verb::Deb => deb::deb(),
         Verb::Lint => lint::lint(),
         Verb::Test { no_vm, guests, args } => test::test(if no_vm { &[] } else { &guests }, &args),
         Verb::Bench(options) => bench::bench(&options),

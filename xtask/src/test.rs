@@ -133,7 +133,8 @@ fn host(rustc: &Rustc, tools: &[(&str, PathBuf)], args: &[String]) -> Result<Tal
     command.args(["--workspace", "--no-fail-fast", "--"]).args(LIBTEST).args(args);
     println!("tests named alone:: change the whole machine: they are for the guests");
     command.arg("--skip=alone::");
-    // The soak has a verb of its own.
+    // Both have a verb of their own.
+    command.arg("--skip=deb::");
     command.arg("--skip=stay_flat");
     if !Path::new(KPROBES).exists() {
         println!("this kernel has no kprobes: tests named ::kprobe are for the guests");

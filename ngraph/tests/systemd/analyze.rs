@@ -63,9 +63,9 @@ fn the_folder_and_its_owner_are_made() {
         command.arg(format!("--root={}", root.path().display())).args(args);
         said(command.arg(deploy().join(file)))
     };
-    run("systemd-sysusers", &[], "sysusers.conf");
+    run("systemd-sysusers", &[], "sysusers.d/ngraph.conf");
     let users = fs::read_to_string(root.path().join("etc/passwd")).unwrap();
     assert!(users.lines().any(|user| user.starts_with("ngraph:")), "{users}");
-    run("systemd-tmpfiles", &["--create"], "tmpfiles.conf");
+    run("systemd-tmpfiles", &["--create"], "tmpfiles.d/ngraph.conf");
     assert!(root.path().join(Path::new("run/ngraph/textfile")).is_dir());
 }

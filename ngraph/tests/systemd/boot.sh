@@ -18,9 +18,10 @@ mount --bind "$deploy" "$root/project/deploy/systemd"
 touch "$root/project/target/dist/ngraph"
 mount --bind "$agent" "$root/project/target/dist/ngraph"
 
-# Of the machine's own units nothing is to start but what all services need, so this folder is a new
-# one, and systemd looks into no other.
-units=$root/etc/systemd/system
+# Of the machine's own units nothing is to start but what all services need, so these folders are new
+# ones, and systemd looks into no other.
+mount -t tmpfs tmpfs "$root/etc/systemd/system"
+units=$root/lib/systemd/system
 mount -t tmpfs tmpfs "$units"
 for unit in sysinit.target basic.target local-fs.target multi-user.target shutdown.target; do
     cp "/lib/systemd/system/$unit" "$units"
@@ -35,6 +36,6 @@ exec unshare --cgroup --ipc --uts --pid --fork --kill-child sh -c '
     mount -o remount,bind,ro "$1/proc/sys"
     mount -t sysfs -o ro sysfs "$1/sys"
     mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
-    exec env -i container=ngraph-test SYSTEMD_UNIT_PATH=/etc/systemd/system PATH="$PATH" \
+    exec env -i container=ngraph-test SYSTEMD_UNIT_PATH=/etc/systemd/system:/lib/systemd/system PATH="$PATH" \
         chroot "$1" /lib/systemd/systemd --unit=idle.target --log-target=console
 ' sh "$root"

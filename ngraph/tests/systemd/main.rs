@@ -8,6 +8,7 @@
 mod support;
 
 mod analyze;
+mod deb;
 mod machine;
 mod service;
 
