@@ -4,6 +4,7 @@
 
 pub mod count;
 pub mod event;
+pub mod held;
 pub mod limits;
 pub mod names;
 pub mod overflow;

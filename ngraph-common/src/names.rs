@@ -29,6 +29,10 @@ pub const PROGRAMS: [&str; crate::event::hook::COUNT as usize] = [
 /// [`crate::event::hook::SET_STATE`], attached to the same tracepoint behind it.
 pub const SECOND_WITNESS: &str = "inet_sock_set_state_2";
 
+/// The program of the iterator over open files, which writes a [`crate::held::HeldSocket`] for
+/// each that is a TCP socket.
+pub const HELD_SOCKETS: &str = "held_sockets";
+
 /// `u32`: offset of `inum` in `struct net`.
 pub const NET_INUM: &str = "NET_INUM";
 /// `u32`: offset of `sk_protocol` in `struct sock`.
@@ -39,6 +43,8 @@ pub const SK_ERR: &str = "SK_ERR";
 pub const INET_SPORT: &str = "INET_SPORT";
 /// `u32`: offset of `bpf_sock_ops_cb_flags` in `struct tcp_sock`.
 pub const CB_FLAGS: &str = "CB_FLAGS";
+/// `u32`: offset of `sk` in `struct socket`.
+pub const SOCKET_SK: &str = "SOCKET_SK";
 /// Value of an offset that this kernel's BTF doesn't tell.
 pub const ABSENT: u32 = u32::MAX;
 

@@ -57,6 +57,9 @@ pub const FIELDS: [(&str, usize); 9] = [
     ("skc_v6_rcv_saddr", offset_of!(SockCommon, v6_rcv_saddr)),
 ];
 
+/// One more, for snapshots by the iterator alone.
+pub const STATE: (&str, usize) = ("skc_state", offset_of!(SockCommon, state));
+
 const _: () = {
     assert!(size_of::<SockCommon>() == 96);
     assert!(offset_of!(SockCommon, dport) == 12);

@@ -12,6 +12,8 @@ mod cgroup;
 #[cfg(target_arch = "bpf")]
 mod emit;
 #[cfg(target_arch = "bpf")]
+mod held;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod overflow;
@@ -36,7 +38,7 @@ mod hooks {
         cgroup,
         decide::{self, Step},
         emit::{Outcome, count, counted},
-        probes,
+        held, probes,
         states::{self, Witness},
         witness::{self, Taken},
     };
@@ -94,6 +96,15 @@ mod hooks {
     #[kprobe]
     fn security_sock_graft(ctx: ProbeContext) -> u32 {
         counted(hook::SOCK_GRAFT, || probes::grafted(ctx.arg(0))) as u32
+    }
+
+    /// Called for each open file, by whoever reads the iterator. The library has no attribute
+    /// for it.
+    #[unsafe(link_section = "iter/task_file")]
+    #[unsafe(no_mangle)]
+    extern "C" fn held_sockets(ctx: *const held::Context) -> i32 {
+        held::show(ctx);
+        0
     }
 }
 

@@ -95,6 +95,8 @@ pub static INET_SPORT: Global<u32> = Global::new(ABSENT);
 #[unsafe(no_mangle)]
 pub static CB_FLAGS: Global<u32> = Global::new(ABSENT);
 #[unsafe(no_mangle)]
+pub static SOCKET_SK: Global<u32> = Global::new(ABSENT);
+#[unsafe(no_mangle)]
 pub static ONLY_NETNS: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static STATES_SPEAK: Global<u32> = Global::new(0);

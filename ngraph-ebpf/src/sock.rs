@@ -5,7 +5,9 @@ use core::mem::MaybeUninit;
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 use ngraph_common::{event::FlowEvent, names::ABSENT, sock_common::SockCommon};
 
-use crate::maps::{CALLED, CB_FLAGS, INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL};
+use crate::maps::{
+    CALLED, CB_FLAGS, INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL, SOCKET_SK,
+};
 
 /// Address of a kernel `struct sock`, as a hook was handed it.
 pub type SockAddress = u64;
@@ -20,6 +22,8 @@ pub struct Flow {
     pub peer: [u8; 16],
     pub local_port: u16,
     pub peer_port: u16,
+    /// The TCP state; at a change of it, the one before.
+    pub state: u8,
 }
 
 impl Flow {
@@ -96,6 +100,7 @@ fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
         port => port,
     };
     flow.peer_port = u16::from_be_bytes(head.dport);
+    flow.state = head.state;
     // A v6 socket may have rubbish in the v4 fields, so only a v4 one is asked for them.
     if head.family == AF_INET {
         flow.local = mapped_v6(head.rcv_saddr);
@@ -132,6 +137,12 @@ pub fn calls_at_changes(sock: SockAddress) -> bool {
         return false;
     }
     read_at::<u8>(sock, CB_FLAGS.load()).is_some_and(|flags| flags & CALLS_AT_CHANGES != 0)
+}
+
+/// The `struct sock` behind a `struct socket`, as a file has it.
+#[inline(always)]
+pub fn of_socket(socket: u64) -> Option<SockAddress> {
+    read_at::<u64>(socket, SOCKET_SK.load()).filter(|&sock| sock != 0)
 }
 
 #[inline(always)]

@@ -30,6 +30,10 @@ pub struct Health {
     pub repaired_opens: u64,
     /// Connections that a snapshot found gone and the events had not.
     pub repaired_closes: u64,
+    /// Snapshots taken.
+    pub snapshots: u64,
+    /// Namespaces whose TCP tables they read, each time.
+    pub tables_read: u64,
     /// How long the last snapshot took, in seconds.
     pub snapshot_seconds: f64,
     /// How long the last write took, in seconds.

@@ -18,6 +18,7 @@ use support::{
 use tempfile::{NamedTempFile, TempDir};
 
 const STATES: &str = "raw_tracepoint:inet_sock_set_state";
+const HELD: &str = "iterator:task_file";
 const HOOKS: [&str; 4] =
     [STATES, "kprobe:tcp_connect", "kretprobe:inet_csk_accept", "kprobe:security_sock_graft"];
 
@@ -35,7 +36,9 @@ fn root_is_told_that_the_raw_tracepoint_is_proven() {
     }
     let report = examine(command(&["doctor", "--no-resolve", "--output=-"]));
     assert_eq!(report.code, Some(0), "{}", report.text);
-    for name in ["kernel", "ring buffer", "BTF", "capabilities", STATES, "snapshots", "agent"] {
+    let names =
+        ["kernel", "ring buffer", "BTF", "capabilities", STATES, HELD, "snapshots", "agent"];
+    for name in names {
         assert_eq!(report.state(name), "ok", "{name}\n{}", report.text);
     }
     let fence = report.about("fence");
@@ -123,7 +126,9 @@ fn two_capabilities_prove_the_raw_tracepoint() {
     let report = examine(command);
     assert_eq!(report.code, Some(0), "{}", report.text);
     assert_eq!(report.about("capabilities"), "CAP_BPF, CAP_PERFMON");
-    assert_eq!(report.state(STATES), "ok", "{}", report.text);
+    for name in [STATES, HELD] {
+        assert_eq!(report.state(name), "ok", "{name}\n{}", report.text);
+    }
 }
 
 #[test]
@@ -140,6 +145,7 @@ fn without_btf_the_loss_is_told_and_the_tracepoint_is_proven_all_the_same() {
         assert_eq!(report.state("BTF"), "missing", "{}", report.text);
         assert!(report.about("BTF").contains("failures have no reason"), "{}", report.text);
         assert_eq!(report.state(STATES), "ok", "{}", report.text);
+        assert_eq!(report.state(HELD), "missing", "{}", report.text);
     });
 }
 

@@ -16,7 +16,10 @@ use ngraph_common::{
     names::ABSENT,
 };
 
-use super::selftest::{Expected, Loop, prove};
+use super::{
+    held,
+    selftest::{Expected, Loop, prove},
+};
 use crate::{
     audit::Opens,
     config::{Capture, Config, Scope},
@@ -33,6 +36,8 @@ pub struct Captured {
     pub tracer: Option<Tracer>,
     /// The hooks that are attached and proven.
     pub hooks: HookSet,
+    /// Whether snapshots have the iterator over open files; if not, why not.
+    pub held: Result<()>,
     /// How its records are read.
     pub reading: Reading,
     /// Records that came meanwhile, without the agent's own.
@@ -64,6 +69,7 @@ impl Captured {
         Self {
             tracer: None,
             hooks: HookSet::default(),
+            held: Err(anyhow!("no hook is attached")),
             reading,
             backlog: Vec::new(),
             own: Vec::new(),
@@ -168,6 +174,13 @@ fn report(captured: &Captured, refused: &[(u8, anyhow::Error)]) {
     if !captured.hooks.is_empty() {
         info!("capturing by {}, each proven by an own connection", captured.hooks);
     }
+    match &captured.held {
+        Ok(()) => info!("snapshots by {}, proven by an own socket", held::NAME),
+        Err(why) if captured.hooks.states_speak() => {
+            info!("without {}: {why:#}; {}", held::NAME, held::WITHOUT);
+        }
+        Err(_) => {}
+    }
     if !refused.is_empty() {
         // The raw tracepoint makes up for the probes, but not the other way round.
         let level = if captured.hooks.states_speak() { Level::Info } else { Level::Warn };
@@ -233,10 +246,11 @@ fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<At
             Err(why) => return Ok(Attempt::Refused(hook, why)),
         }
     }
+    let held = held::open(&mut tracer, hooks, known);
     let reading = Reading { states_speak: hooks.states_speak(), alias };
     let tracer = Some(tracer);
     let opens = brackets(&before, &opens(config)?);
-    let captured = Captured { tracer, hooks, reading, backlog, own: own_events, opens };
+    let captured = Captured { tracer, hooks, held, reading, backlog, own: own_events, opens };
     Ok(Attempt::Proven(Box::new(captured)))
 }
 
@@ -363,11 +377,8 @@ fn sort(own: &Loop, events: Vec<FlowEvent>) -> Seen {
 
 /// What the agent's own connection looks like to a hook that tells the truth.
 fn expected(netns: Option<u64>) -> Result<Expected> {
-    // PROC_PID_INIT_INO: the kernel names tasks by their id in the first pid namespace.
-    // https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h
-    const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
-    let link = fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
-    let is_first = link.to_string_lossy() == FIRST_PID_NAMESPACE;
+    // The kernel names tasks by their id in the first pid namespace.
+    let is_first = is_first_pid_namespace()?;
     let command =
         fs::read_to_string("/proc/thread-self/comm").context("read /proc/thread-self/comm")?;
     Ok(Expected {
@@ -377,14 +388,38 @@ fn expected(netns: Option<u64>) -> Result<Expected> {
     })
 }
 
+/// Whether this process lives in the first pid namespace.
+///
+/// # Errors
+/// Where /proc doesn't tell.
+pub fn is_first_pid_namespace() -> Result<bool> {
+    // PROC_PID_INIT_INO:
+    // https://github.com/torvalds/linux/blob/v6.12/include/linux/proc_ns.h
+    const FIRST: &str = "pid:[4026531836]";
+    let link = fs::read_link("/proc/self/ns/pid").context("read /proc/self/ns/pid")?;
+    Ok(link.to_string_lossy() == FIRST)
+}
+
 /// For `doctor`: whether one hook can be attached and proven here.
 ///
 /// # Errors
 /// Why not.
 pub fn try_alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<()> {
     possible(hook, known)?;
+    alone(config, hook, known).map(drop)
+}
+
+/// For `doctor`: whether snapshots have the iterator over open files here.
+///
+/// # Errors
+/// Why not.
+pub fn try_held(config: &Config, known: Option<Offsets>) -> Result<()> {
+    alone(config, hook::SET_STATE, known)?.held
+}
+
+fn alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<Captured> {
     match attempt(config, HookSet::default().with(hook), known)? {
-        Attempt::Proven(_) => Ok(()),
+        Attempt::Proven(captured) => Ok(*captured),
         Attempt::Refused(_, why) => Err(why),
     }
 }

@@ -98,6 +98,8 @@ impl Agent {
             unseen,
             repaired_opens: repairs.opened,
             repaired_closes: repairs.closed,
+            snapshots: self.snapshots,
+            tables_read: self.tables_read,
             snapshot_seconds: self.snapshot_took.as_secs_f64(),
             write_seconds: self.write_took.as_secs_f64(),
             write_failures: self.sink.failures,

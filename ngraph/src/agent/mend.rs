@@ -3,62 +3,124 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use log::warn;
+use log::{debug, warn};
 use tokio::task::JoinHandle;
 
 use super::Agent;
 use crate::{
     clock,
     live::Sight,
-    snapshot::{self, Snapshot},
+    snapshot::{self, Look, Snapshot, Tables},
 };
 
 /// Time between snapshots where the hooks see connections open and close, so that there's
 /// nothing to mend but what was lost.
 const SELDOM: Duration = Duration::from_secs(60);
 
-/// A snapshot in the making, and whether it only confirms the one before.
+/// A snapshot in the making.
 pub(super) struct Pending {
     pub task: JoinHandle<Result<Snapshot>>,
-    pub is_confirmation: bool,
+    pub step: Step,
+}
+
+/// What a snapshot is for.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// To see whether all is as the events told: by what some process holds.
+    Glance,
+    /// To find what there is: of these namespaces all that their tables show.
+    Search(Tables),
+    /// To see whether what the one before didn't show is gone indeed.
+    Confirmation(Tables),
 }
 
 impl Agent {
-    pub(super) fn begin(&mut self, is_confirmation: bool) -> Pending {
+    /// Begins a snapshot whose time has come. What was lost, a look at what some process holds
+    /// can't mend: a connection that nobody has accepted yet would be found too late, and be
+    /// taken for another one.
+    pub(super) fn begin_snapshot(&mut self) -> Pending {
+        let is_calm = self.lost() <= self.mended && !self.state.wants_all();
+        if is_calm && self.captured.held.is_ok() {
+            self.begin(Step::Glance)
+        } else {
+            self.begin(Step::Search(Tables::All))
+        }
+    }
+
+    fn begin(&mut self, step: Step) -> Pending {
         // What is lost until here is of connections that are drained here, and so judged.
         self.lost_before = self.lost();
         self.drain();
         self.state.begin_snapshot();
         self.snapshot_began = clock::since_boot();
-        Pending { task: tokio::task::spawn_blocking(self.snapshot()), is_confirmation }
+        let tables = match &step {
+            Step::Glance => Tables::NONE,
+            Step::Search(tables) | Step::Confirmation(tables) => tables.clone(),
+        };
+        Pending { task: tokio::task::spawn_blocking(self.snapshot(tables)), step }
     }
 
-    pub(super) fn snapshot(&self) -> impl FnOnce() -> Result<Snapshot> + use<> {
+    /// Takes a snapshot that reads these tables; besides it looks at what processes hold, if it
+    /// can, unless these are enough.
+    pub(super) fn snapshot(&mut self, tables: Tables) -> impl FnOnce() -> Result<Snapshot> + use<> {
         let (root, scope) = (self.config.procfs.clone(), self.config.scope);
-        move || snapshot::procfs::take(&root, scope, clock::since_boot)
+        let is_enough = matches!(&tables, Tables::Of(namespaces) if !namespaces.is_empty());
+        let held = match &mut self.captured.tracer {
+            Some(tracer) if self.captured.held.is_ok() && !is_enough => Some(tracer.held_sockets()),
+            _ => None,
+        };
+        move || snapshot::take(Look { root, scope, held, tables }, clock::since_boot)
     }
 
-    /// Whether connections are missing that were there: the next snapshot decides.
-    pub(super) fn take_in(&mut self, snapshot: Result<Snapshot>) -> Result<bool> {
+    /// Takes in a snapshot, and begins the next where this one asks for more.
+    pub(super) fn take_in(
+        &mut self,
+        snapshot: Result<Snapshot>,
+        step: Option<Step>,
+    ) -> Option<Pending> {
         self.drain();
-        match snapshot {
-            Ok(snapshot) => Ok(self.mend(&snapshot, false) > 0),
+        let snapshot = match snapshot {
+            Ok(snapshot) => snapshot,
             Err(err) => {
                 self.tell_problems("snapshot", vec![format!("{err:#}")]);
-                Ok(false)
+                return None;
             }
+        };
+        let suspects = self.mend(&snapshot, false);
+        match step? {
+            Step::Search(tables) if suspects > 0 => Some(self.begin(Step::Confirmation(tables))),
+            // The iterator failed, and the tables were read instead.
+            Step::Glance if snapshot.is_whole => {
+                (suspects > 0).then(|| self.begin(Step::Confirmation(Tables::All)))
+            }
+            Step::Glance => {
+                let mut namespaces = self.state.unseen();
+                // Others have no process through which to look.
+                namespaces.retain(|netns| snapshot.processes.contains_key(netns));
+                (!namespaces.is_empty()).then(|| self.begin(Step::Search(Tables::Of(namespaces))))
+            }
+            _ => None,
         }
     }
 
     pub(super) fn mend(&mut self, snapshot: &Snapshot, is_first: bool) -> u64 {
-        let lost = self.lost();
         let sight = Sight {
             sees_ends: self.captured.hooks.states_speak(),
-            is_lossy: lost > self.mended,
+            is_lossy: snapshot.is_whole && self.lost() > self.mended,
             is_first,
         };
-        // What was lost while it was made is for the next one to mend.
-        self.mended = self.lost_before;
+        if snapshot.is_whole {
+            // What was lost while it was made is for the next one to mend.
+            self.mended = self.lost_before;
+        }
+        debug!(
+            "snapshot: sockets {}, namespaces whose tables were read {}, of {}",
+            snapshot.rows.len(),
+            snapshot.namespaces.len(),
+            snapshot.processes.len()
+        );
+        self.snapshots += 1;
+        self.tables_read += snapshot.namespaces.len() as u64;
         self.snapshot_took = snapshot.took;
         self.processes.clone_from(&snapshot.processes);
         let now = clock::since_boot();

@@ -2,6 +2,7 @@
 
 pub mod capture;
 mod file;
+pub mod held;
 mod mend;
 mod meter;
 mod problems;
@@ -34,7 +35,7 @@ use crate::{
     kernel::{Tracer, probe},
     names::{self, Names},
     pulse::Pulse,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, Tables},
 };
 use capture::Captured;
 use mend::Pending;
@@ -100,6 +101,9 @@ struct Agent {
     /// Times of which the hooks may have missed something.
     gaps: u64,
     problems: Problems,
+    /// Snapshots taken, and how many namespaces' tables they read.
+    snapshots: u64,
+    tables_read: u64,
     /// Lost events that a snapshot has mended since.
     mended: u64,
     /// Lost events when the last snapshot began.
@@ -131,6 +135,8 @@ impl Agent {
             names: resolver(&config),
             kernel: probe::release(),
             problems: Problems::default(),
+            snapshots: 0,
+            tables_read: 0,
             mended: 0,
             service: Service::new(config.interval),
             lost_before: 0,
@@ -181,11 +187,9 @@ impl Agent {
                     self.drain();
                 }
                 snapshot = finished(&mut pending) => {
-                    let was_confirmation = pending.take().is_some_and(|it| it.is_confirmation);
-                    let has_suspects = self.take_in(snapshot)?;
-                    if has_suspects && !was_confirmation {
-                        pending = Some(self.begin(true));
-                    } else if is_file_due {
+                    let taken = pending.take().map(|pending| pending.step);
+                    pending = self.take_in(snapshot, taken);
+                    if pending.is_none() && is_file_due {
                         is_file_due = false;
                         self.file()?;
                     }
@@ -195,7 +199,7 @@ impl Agent {
                     if pending.is_some() {
                         is_file_due = true;
                     } else if self.is_snapshot_due()? {
-                        pending = Some(self.begin(false));
+                        pending = Some(self.begin_snapshot());
                         // Where a snapshot is how ends are found, the file waits for it.
                         is_file_due = !self.captured.hooks.states_speak();
                     }
@@ -212,7 +216,8 @@ impl Agent {
     /// The first snapshot, what the hooks told meanwhile, and the file of both.
     async fn first_file(&mut self) -> Result<()> {
         self.snapshot_began = clock::since_boot();
-        let snapshot = tokio::task::spawn_blocking(self.snapshot());
+        // What was there before must be found now, or it would count as opened later.
+        let snapshot = tokio::task::spawn_blocking(self.snapshot(Tables::All));
         let snapshot = snapshot.await.context("take the first snapshot")??;
         self.drain();
         self.mend(&snapshot, true);

@@ -1,7 +1,10 @@
 //! What the agent knows: the live set and the graph behind it, fed by records and
 //! snapshots. Pure: the time is an argument.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use log::{debug, log_enabled};
 use ngraph_common::{event::FlowEvent, overflow::Like};
@@ -142,10 +145,21 @@ impl State {
             }
             take(graph, peers, &change, now);
         });
-        audit.listed(|netns| snapshot.namespaces.contains(&netns));
+        audit.listed(|netns| snapshot.processes.contains_key(&netns));
         self.repairs.opened += repairs.opened;
         self.repairs.closed += repairs.closed;
         repairs
+    }
+
+    /// Whether the next snapshot has to show every connection.
+    pub fn wants_all(&self) -> bool {
+        self.live.wants_all()
+    }
+
+    /// Namespaces to look at more closely, after a snapshot that shows no more than what some
+    /// process holds.
+    pub fn unseen(&mut self) -> BTreeSet<NetnsId> {
+        self.live.unseen()
     }
 
     /// The file with all that was known is written.

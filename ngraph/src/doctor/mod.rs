@@ -2,6 +2,7 @@
 
 mod fence;
 mod finding;
+mod held;
 mod hooks;
 mod kernel;
 mod output;
@@ -50,6 +51,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     findings.push(kernel::capabilities());
     findings.extend(kernel::perf_event_paranoid());
     findings.extend(hooks::look(config, offsets));
+    findings.push(held::look(config, offsets));
     findings.extend(proc::look(config));
     findings.extend(output::look(&config.output));
     findings.push(resolver::look(config).await);

@@ -212,12 +212,16 @@ fn upkeep(text: &mut Text, health: &Health) {
     let mut family = text.family(
         "ngraph_snapshot_repairs_total",
         Kind::Counter,
-        "Opens and closes that a /proc snapshot found and the events had not.",
+        "Opens and closes that a snapshot found and the events had not.",
     );
     for (kind, repairs) in [("close", health.repaired_closes), ("open", health.repaired_opens)] {
         family.sample(&[("kind", &kind)], repairs);
     }
-    let help = "How long the last /proc snapshot took.";
+    let help = "Snapshots of what is open.";
+    text.single("ngraph_snapshots_total", Kind::Counter, help, health.snapshots);
+    let help = "TCP tables in /proc that snapshots read, one a namespace.";
+    text.single("ngraph_snapshot_tables_total", Kind::Counter, help, health.tables_read);
+    let help = "How long the last snapshot took.";
     text.single("ngraph_snapshot_duration_seconds", Kind::Gauge, help, health.snapshot_seconds);
     let help = "How long the previous file took to render and write.";
     text.single("ngraph_write_duration_seconds", Kind::Gauge, help, health.write_seconds);

@@ -5,6 +5,7 @@ mod attach;
 mod btf;
 pub mod cgroup;
 mod counters;
+mod held;
 pub mod offsets;
 mod overflow;
 pub mod probe;
@@ -135,6 +136,7 @@ fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
         .override_global(names::SK_ERR, &plan.offsets.sk_err, true)
         .override_global(names::INET_SPORT, &plan.offsets.inet_sport, true)
         .override_global(names::CB_FLAGS, &plan.offsets.cb_flags, true)
+        .override_global(names::SOCKET_SK, &plan.offsets.socket_sk, true)
         .override_global(names::ONLY_NETNS, &only_netns, true)
         .override_global(names::STATES_SPEAK, &states_speak, true)
         .override_global(names::GRAFT_FOLLOWS, &graft_follows, true)

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use ngraph_common::{names::ABSENT, sock_common};
 
 use super::btf::Btf;
@@ -24,6 +24,8 @@ pub struct Offsets {
     /// `bpf_sock_ops_cb_flags` in `struct tcp_sock`; [`ABSENT`] too where a kernel is built
     /// without it.
     pub cb_flags: u32,
+    /// `sk` in `struct socket`; [`ABSENT`] where snapshots do without it.
+    pub socket_sk: u32,
 }
 
 impl Offsets {
@@ -35,6 +37,7 @@ impl Offsets {
         sk_err: ABSENT,
         inet_sport: ABSENT,
         cb_flags: ABSENT,
+        socket_sk: ABSENT,
     };
 
     /// Reads them from the BTF at `path`; `Ok(None)` where there is none.
@@ -72,8 +75,16 @@ impl Offsets {
             sk_protocol: btf.offset("sock", "sk_protocol")?,
             sk_err: btf.offset("sock", "sk_err")?,
             inet_sport: btf.offset("inet_sock", "inet_sport")?,
+            socket_sk: Self::socket_sk(&btf).unwrap_or(ABSENT),
             cb_flags: btf.offset("tcp_sock", "bpf_sock_ops_cb_flags").unwrap_or(ABSENT),
         })
+    }
+
+    /// Of use only where a socket's state is where the kernel side reads it.
+    fn socket_sk(btf: &Btf) -> Result<u32> {
+        let (field, expected) = sock_common::STATE;
+        ensure!(btf.offset("sock_common", field)? as usize == expected, "{field} is elsewhere");
+        btf.offset("socket", "sk")
     }
 }
 

@@ -62,6 +62,11 @@ impl Alike {
         }
     }
 
+    /// Whether any of them may be open and not found yet.
+    pub fn is_empty(&self) -> bool {
+        self.ages.iter().all(BTreeMap::is_empty)
+    }
+
     /// One less of the oldest, if there is one: any of an edge may be it.
     fn take(&mut self, key: (Role, Flow)) -> bool {
         let counts = self.ages.iter_mut().rev().filter_map(|counts| counts.get_mut(&key));

@@ -109,6 +109,8 @@ struct Conn {
     absent: u8,
     /// Whether a snapshot found it and took it for one that was told of by number.
     is_alike: bool,
+    /// Whether the last that could have seen it didn't, and proves nothing by that.
+    is_unseen: bool,
 }
 
 impl LiveSet {
@@ -258,7 +260,8 @@ impl LiveSet {
         // the order and not by the time: the kernel side's clock may be another than ours.
         let is_in_hand = self.closed_since.is_some();
         let snapshot = self.snapshot.wrapping_add(u32::from(is_in_hand));
-        let conn = Conn { flow, role, link, file, snapshot, absent: 0, is_alike: false };
+        let (absent, is_alike, is_unseen) = (0, false, false);
+        let conn = Conn { flow, role, link, file, snapshot, absent, is_alike, is_unseen };
         self.conns.insert(id, conn);
         self.by_flow.insert(flow, id);
         true

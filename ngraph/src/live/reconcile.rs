@@ -1,5 +1,7 @@
 //! Mends the live set by a snapshot, and counts what there was to mend.
 
+use std::collections::BTreeSet;
+
 use super::{Change, LiveSet};
 use crate::{
     flow::{Flow, NetnsId, Role},
@@ -25,8 +27,8 @@ pub struct Sight {
     /// Whether they see connections end. If not, a namespace that no process shows any more
     /// has no connections; if so, their ends will be told.
     pub sees_ends: bool,
-    /// Whether events were lost since the snapshot before: then the end of a connection may
-    /// be, too, in a namespace that no process shows.
+    /// Whether this snapshot mends what was lost since the one before: then the end of a
+    /// connection may be, too, in a namespace that no process shows.
     pub is_lossy: bool,
     /// Whether this is the first snapshot: what it finds was there before us.
     pub is_first: bool,
@@ -92,7 +94,29 @@ impl LiveSet {
         };
         conn.snapshot = number;
         conn.absent = 0;
+        conn.is_unseen = false;
         true
+    }
+
+    /// Whether the next snapshot has to show every connection, and not only those that some
+    /// process holds: one that it finds may have been counted already, and must not be found
+    /// later than others.
+    pub fn wants_all(&self) -> bool {
+        self.is_partial || !self.alike.is_empty()
+    }
+
+    /// Namespaces to look at more closely after a snapshot, just reconciled, that shows no more
+    /// than what some process holds: where a connection is that it doesn't show for the second
+    /// time, or that was absent before. Once is nothing: it may not have been accepted yet.
+    pub fn unseen(&mut self) -> BTreeSet<NetnsId> {
+        let mut namespaces = BTreeSet::new();
+        for conn in self.conns.values_mut().filter(|conn| conn.snapshot != self.snapshot) {
+            let was_unseen = std::mem::replace(&mut conn.is_unseen, true);
+            if was_unseen || conn.absent > 0 {
+                namespaces.insert(conn.flow.netns);
+            }
+        }
+        namespaces
     }
 
     /// Takes in a connection that no event told of, or only by number.
@@ -128,11 +152,14 @@ impl LiveSet {
         sight: Sight,
         repairs: &mut Repairs,
     ) -> Vec<ConnId> {
-        let covers = |netns: NetnsId| snapshot.namespaces.contains(&netns);
+        let is_covered = |netns: NetnsId| snapshot.namespaces.contains(&netns);
+        let is_gone = |netns: NetnsId| {
+            (!sight.sees_ends || sight.is_lossy) && !snapshot.processes.contains_key(&netns)
+        };
         let mut gone = Vec::new();
         #[expect(clippy::iter_over_hash_type, reason = "which goes first can't be seen")]
         for (&id, conn) in &mut self.conns {
-            let is_judged = covers(conn.flow.netns) || !sight.sees_ends || sight.is_lossy;
+            let is_judged = is_covered(conn.flow.netns) || is_gone(conn.flow.netns);
             if conn.snapshot == self.snapshot || !is_judged {
                 continue;
             }

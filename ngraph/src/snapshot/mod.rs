@@ -1,5 +1,6 @@
-//! What the kernel's tables show at one time: the second witness beside the events.
+//! What sockets there are at one time: the second witness beside the events.
 
+pub mod held;
 pub mod namespaces;
 pub mod opens;
 pub mod procfs;
@@ -7,10 +8,83 @@ mod table;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
+    fs::File,
+    path::PathBuf,
     time::Duration,
 };
 
-use crate::flow::{Address, Flow, NetnsId, Role};
+use anyhow::Result;
+use namespaces::Witnesses;
+
+use crate::{
+    config::Scope,
+    flow::{Address, Flow, NetnsId, Role},
+};
+
+/// Where a snapshot looks.
+#[derive(Debug)]
+pub struct Look {
+    /// The proc file system.
+    pub root: PathBuf,
+    /// Namespaces to look at.
+    pub scope: Scope,
+    /// What the iterator over open files tells, if there's one; or why it failed.
+    pub held: Option<Result<File>>,
+    /// Of which of them the TCP tables are read, too.
+    pub tables: Tables,
+}
+
+/// Namespaces whose TCP tables are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tables {
+    /// All in scope.
+    All,
+    /// These.
+    Of(BTreeSet<NetnsId>),
+}
+
+impl Tables {
+    /// No namespace's.
+    pub const NONE: Self = Self::Of(BTreeSet::new());
+
+    fn has(&self, netns: NetnsId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(namespaces) => namespaces.contains(&netns),
+        }
+    }
+}
+
+/// Takes a snapshot. `now` tells the boot time.
+///
+/// # Errors
+/// Where the agent's own namespace can't be looked at. Other trouble is a problem noted in the
+/// snapshot, which doesn't cover what it had to leave out.
+pub fn take(look: Look, now: impl Fn() -> Duration) -> Result<Snapshot> {
+    let Look { root, scope, held, mut tables } = look;
+    let began = now();
+    let mut snapshot = Snapshot::default();
+    let witnesses = match scope {
+        Scope::Own => namespaces::own(&root)?,
+        Scope::All => namespaces::all(&root, &mut snapshot.problems)?,
+    };
+    if let Some(held) = held
+        && let Err(err) = held.and_then(|held| held::read(held, &mut snapshot))
+    {
+        snapshot.problems.push(format!("every TCP table is read instead: {err:#}"));
+        tables = Tables::All;
+    }
+    let (read, listed): (Witnesses, Witnesses) =
+        witnesses.into_iter().partition(|(netns, _)| tables.has(*netns));
+    for (netns, processes) in listed {
+        let process = processes.first().map(ToString::to_string).unwrap_or_default();
+        snapshot.processes.insert(netns, process);
+    }
+    procfs::read(&root, scope, read, &mut snapshot)?;
+    snapshot.is_whole = tables == Tables::All;
+    snapshot.took = now().saturating_sub(began);
+    Ok(snapshot)
+}
 
 /// The sockets of some namespaces. No table is a picture of one moment: rows are from
 /// any time while it was made, and one may be missing while the table changes.
@@ -22,9 +96,11 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// Listening sockets.
     pub listeners: Listeners,
-    /// Namespaces that were read whole.
+    /// Namespaces whose tables were read: what isn't in the rows wasn't there.
     pub namespaces: BTreeSet<NetnsId>,
-    /// A process of each namespace, as the proc file system calls it.
+    /// Whether those were to be all in scope.
+    pub is_whole: bool,
+    /// A process of each namespace in scope, as the proc file system calls it.
     pub processes: BTreeMap<NetnsId, String>,
     /// What couldn't be read, a sentence each.
     pub problems: Vec<String>,
@@ -53,6 +129,11 @@ pub enum RowState {
 pub struct Listeners(HashSet<(NetnsId, Address, u16)>);
 
 impl Listeners {
+    /// Whether a socket listens there.
+    pub fn has(&self, netns: NetnsId, local: Address, port: u16) -> bool {
+        self.0.contains(&(netns, local, port))
+    }
+
     /// Adds a listening socket.
     pub fn insert(&mut self, netns: NetnsId, local: Address, port: u16) {
         self.0.insert((netns, local, port));
@@ -63,7 +144,7 @@ impl Listeners {
         const ANY_V6: Address = Address([0; 16]);
         const ANY_V4: Address = Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0]);
         let is_v4 = flow.local.ip().is_ipv4();
-        let listens = |local| self.0.contains(&(flow.netns, local, flow.local_port));
+        let listens = |local| self.has(flow.netns, local, flow.local_port);
         // A listener on [::] takes IPv4 too, unless it says otherwise, which no table shows.
         if listens(flow.local) || listens(ANY_V6) || (is_v4 && listens(ANY_V4)) {
             Role::Inbound

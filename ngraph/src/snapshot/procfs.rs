@@ -9,7 +9,9 @@ use procfs::{
     process::Process,
 };
 
-use super::{Row, RowState, Snapshot, namespaces, table::Table};
+use super::{
+    Look, Row, RowState, Snapshot, Tables, namespaces, namespaces::Witnesses, table::Table,
+};
 use crate::{
     config::Scope,
     flow::{Flow, NetnsId},
@@ -22,12 +24,19 @@ use crate::{
 /// Where the agent's own namespace can't be read. Another one's trouble is a problem noted
 /// in the snapshot, which doesn't cover that namespace.
 pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Snapshot> {
-    let began = now();
-    let mut snapshot = Snapshot::default();
-    let witnesses = match scope {
-        Scope::Own => namespaces::own(root)?,
-        Scope::All => namespaces::all(root, &mut snapshot.problems)?,
-    };
+    super::take(Look { root: root.to_owned(), scope, held: None, tables: Tables::All }, now)
+}
+
+/// Reads the TCP tables of these namespaces, through their processes, into the snapshot.
+///
+/// # Errors
+/// As for [`take`].
+pub(super) fn read(
+    root: &Path,
+    scope: Scope,
+    witnesses: Witnesses,
+    snapshot: &mut Snapshot,
+) -> Result<()> {
     let mut nonsense = 0;
     for (netns, processes) in witnesses {
         match read_through(root, netns, &processes) {
@@ -36,7 +45,7 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
                 snapshot.processes.insert(netns, process.to_string());
                 for table in tables {
                     nonsense += table.nonsense;
-                    table.entries.iter().for_each(|entry| add(&mut snapshot, netns, entry));
+                    table.entries.iter().for_each(|entry| add(snapshot, netns, entry));
                 }
             }
             Err(err) if scope == Scope::Own => return Err(err),
@@ -50,8 +59,7 @@ pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Sna
         let problem = "some lines of TCP tables make no sense and are left out";
         snapshot.problems.push(format!("{problem} ({}/PID/net/tcp, tcp6)", root.display()));
     }
-    snapshot.took = now().saturating_sub(began);
-    Ok(snapshot)
+    Ok(())
 }
 
 /// Reads a namespace's tables through the first of its processes that lives long enough.

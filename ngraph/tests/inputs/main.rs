@@ -88,8 +88,14 @@ fn the_seeds_of_the_binary_formats_are_understood() {
         fs::read(corpus.join(path)).unwrap()
     };
     let offsets = Offsets::from_btf(&seed("btf/small_kernel.bin")).unwrap();
-    let expected =
-        Offsets { net_inum: 136, sk_protocol: 532, sk_err: 284, inet_sport: 814, cb_flags: ABSENT };
+    let expected = Offsets {
+        net_inum: 136,
+        sk_protocol: 532,
+        sk_err: 284,
+        inet_sport: 814,
+        cb_flags: ABSENT,
+        socket_sk: ABSENT,
+    };
     assert_eq!(offsets, expected);
     let answer = Message::from_vec(&seed("dns/two_names.bin")).unwrap();
     assert_eq!(hostname::choose(ptr_names(&answer.answers)), Some("api.example".into()));

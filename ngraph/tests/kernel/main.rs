@@ -15,6 +15,7 @@ mod endings;
 mod failures;
 mod fence;
 mod handshakes;
+mod held;
 mod loss;
 mod moving;
 mod namespaces;

@@ -62,7 +62,7 @@ fn a_connection_handed_to_another_process_is_the_same_connection(capture: &str) 
 captures!(a_connection_handed_to_another_process_is_the_same_connection: auto, kprobe, tracepoint);
 
 /// Sends a descriptor over a unix socket.
-fn hand_over(descriptor: &TcpStream, to: &UnixStream) {
+pub fn hand_over(descriptor: &TcpStream, to: &UnixStream) {
     let descriptors = [descriptor.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);

@@ -86,6 +86,7 @@ impl Run {
                 self.read_rows(u8::MAX, missed);
                 self.reconcile();
             }
+            Step::Glance { unheld } => self.glance(unheld),
             // None is written before the first snapshot.
             Step::File if self.is_first => {}
             Step::File => self.file(),
@@ -121,6 +122,23 @@ impl Run {
         self.missed[0] |= missed;
         let read = (0..SLOTS).filter(|slot| slots & !missed & 1 << slot != 0);
         snapshot.rows.extend(read.filter_map(|slot| self.world.row(slot)));
+    }
+
+    /// As the agent does where nothing was lost.
+    fn glance(&mut self, unheld: u8) {
+        let is_calm = self.world.lost <= self.mended && !self.live.wants_all();
+        if self.is_first || self.snapshot.is_some() || !is_calm || !self.world.states_speak {
+            return;
+        }
+        self.live.begin_snapshot();
+        let mut snapshot = self.world.glance();
+        let held = (0..SLOTS).filter(|slot| unheld & 1 << slot == 0);
+        snapshot.rows.extend(held.filter_map(|slot| self.world.row(slot)));
+        self.drain();
+        let sight = Sight { sees_ends: true, is_lossy: false, is_first: false };
+        let Self { live, graph, shown, .. } = self;
+        live.reconcile(&snapshot, sight, |change| take(graph, shown, change));
+        live.unseen();
     }
 
     fn reconcile(&mut self) {

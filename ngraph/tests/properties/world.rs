@@ -50,6 +50,8 @@ pub enum Step {
     Reconcile,
     /// A whole snapshot, in a moment in which nothing else happens.
     Snapshot { missed: u8 },
+    /// A look at what some process holds, which these slots are not, in such a moment.
+    Glance { unheld: u8 },
     /// A file is written.
     File,
 }
@@ -73,6 +75,7 @@ pub fn steps(fates: &'static [Fate]) -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(slots, missed)| Step::ReadRows { slots, missed }),
         3 => Just(Step::Reconcile),
         4 => prop_oneof![Just(0), any::<u8>()].prop_map(|missed| Step::Snapshot { missed }),
+        3 => prop_oneof![Just(0), any::<u8>()].prop_map(|unheld| Step::Glance { unheld }),
         2 => Just(Step::File),
     ];
     proptest::collection::vec(step, 0..120)
@@ -250,10 +253,17 @@ impl World {
     pub fn snapshot(&mut self) -> Snapshot {
         self.resting.values_mut().for_each(|snapshots| *snapshots += 1);
         self.resting.retain(|_, snapshots| *snapshots < 4);
+        let mut snapshot = self.glance();
+        snapshot.namespaces = snapshot.processes.keys().copied().collect();
+        snapshot
+    }
+
+    /// The same of one that reads no table.
+    pub fn glance(&mut self) -> Snapshot {
         let mut snapshot = Snapshot::default();
         for slot in 0..SLOTS {
             let flow = flow(slot);
-            snapshot.namespaces.insert(flow.netns);
+            snapshot.processes.insert(flow.netns, "1".to_owned());
             if role(slot) == Role::Inbound {
                 snapshot.listeners.insert(flow.netns, flow.local, flow.local_port);
             }

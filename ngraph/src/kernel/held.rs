@@ -1,0 +1,65 @@
+//! The iterator over open files: every TCP socket that some process holds, of all namespaces,
+//! in one pass.
+
+use std::fs::File;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aya::{
+    Btf, Ebpf,
+    programs::{Iter, Program},
+};
+use ngraph_common::names::HELD_SOCKETS;
+
+use super::{Tracer, probe};
+
+/// What the iterator is over.
+const FILES: &str = "task_file";
+
+impl Tracer {
+    /// Loads the iterator's program, for [`Tracer::held_sockets`] to work from here on.
+    ///
+    /// # Errors
+    /// Where this kernel has no such iterator, or not what its program needs.
+    pub fn load_held(&mut self) -> Result<()> {
+        let program = program(&mut self.ebpf)?;
+        // A second time: the loader keeps what it read to itself.
+        let btf = Btf::from_sys_fs().context("read the kernel's BTF")?;
+        program.load(FILES, &btf).map_err(|err| explain(&err.into()))
+    }
+
+    /// A new pass: a file of one `HeldSocket` after the other, each of the moment in which it
+    /// is read.
+    ///
+    /// # Errors
+    /// Where the program isn't loaded, or the kernel refuses.
+    pub fn held_sockets(&mut self) -> Result<File> {
+        let program = program(&mut self.ebpf)?;
+        let mut open = || -> Result<File> {
+            let link = program.attach()?;
+            // The file keeps the program, and the link ends here.
+            Ok(program.take_link(link)?.into_file()?)
+        };
+        open()
+            .map_err(|err| probe::explain(&err))
+            .with_context(|| format!("open a {FILES} iterator"))
+    }
+}
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Iter> {
+    match ebpf.program_mut(HELD_SOCKETS) {
+        Some(Program::Iter(program)) => Ok(program),
+        _ => bail!("no iterator {HELD_SOCKETS} in the object (built from another commit?)"),
+    }
+}
+
+/// A helper that the kernel lacks it tells in the midst of all that the verifier says.
+fn explain(err: &anyhow::Error) -> anyhow::Error {
+    let text = format!("{err:#}");
+    match text.split_once("unknown func ") {
+        Some((_, helper)) => {
+            let helper = helper.split_whitespace().next().unwrap_or_default();
+            anyhow!("the kernel has no helper {helper} (since Linux 5.11)")
+        }
+        None => probe::explain(err),
+    }
+}
