@@ -29,6 +29,20 @@ pub enum Outcome {
     MapFull,
 }
 
+impl Outcome {
+    /// The counter of `ngraph_common::count` that it adds to.
+    #[inline(always)]
+    pub fn column(&self) -> u32 {
+        match self {
+            Self::Filtered => count::FILTERED,
+            Self::Submitted => count::SUBMITTED,
+            Self::Overflowed => count::OVERFLOWED,
+            Self::RingFull => count::RING_FULL,
+            Self::MapFull => count::MAP_FULL,
+        }
+    }
+}
+
 /// Runs a hook's work and counts it, once as seen and once as what became of it.
 #[inline(always)]
 pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
@@ -38,13 +52,7 @@ pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
     };
     // SAFETY: as in `count`.
     unsafe { add_one(counters.add(count::index(hook, count::SEEN))) };
-    let column = match work() {
-        Outcome::Filtered => count::FILTERED,
-        Outcome::Submitted => count::SUBMITTED,
-        Outcome::Overflowed => count::OVERFLOWED,
-        Outcome::RingFull => count::RING_FULL,
-        Outcome::MapFull => count::MAP_FULL,
-    };
+    let column = work().column();
     // SAFETY: as in `count`.
     unsafe { add_one(counters.add(count::index(hook, column))) };
     0

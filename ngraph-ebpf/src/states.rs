@@ -9,7 +9,7 @@ use ngraph_common::{
 
 use crate::{
     decide::{Step, unknown_gone},
-    emit::{Outcome, count, counted, emit, emit_close},
+    emit::{Outcome, count, emit, emit_close},
     maps::{Entry, SOCKS, phase},
     owner::now_ns,
     sock::{self, Flow, SockAddress, wanted_flow},
@@ -51,14 +51,11 @@ pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
         Step::Attempt => attempt(sock, witness),
         Step::Open(role) => open(sock, role, witness),
         Step::Gone => gone(sock, old, witness),
-        Step::GoneHalfOpen => {
-            // To the second witness, one that isn't known may be one that the first has told of.
-            if witness != Witness::Second && phase_of(sock).is_none() {
-                // One change and two things to tell, each of them counted.
-                counted(witness.hook(), || open(sock, role::INBOUND, witness));
-            }
-            gone(sock, old, witness)
+        // To the second witness, one that isn't known may be one that the first has told of.
+        Step::GoneHalfOpen if witness != Witness::Second && phase_of(sock).is_none() => {
+            opened_and_gone(sock, witness)
         }
+        Step::GoneHalfOpen => gone(sock, old, witness),
     }
 }
 
@@ -123,6 +120,24 @@ fn tell_open(sock: SockAddress, flow: &Flow, witness: Witness) -> Outcome {
         _ => phase::COUNTED,
     };
     outcome
+}
+
+/// One change and two things to tell, each of them counted. It needs no place in the map.
+#[inline(always)]
+fn opened_and_gone(sock: SockAddress, witness: Witness) -> Outcome {
+    let Some(flow) = wanted_flow(sock) else {
+        return Outcome::Filtered;
+    };
+    let hook = witness.hook();
+    let mut entry = Entry::unowned(now_ns(), role::INBOUND, phase::TOLD);
+    let opened = emit(hook, kind::OPEN, sock, &entry, Some(&flow), 0);
+    if !matches!(opened, Outcome::Submitted) {
+        // It is no more than a count: its end is told by its addresses.
+        entry.opened_ns = 0;
+    }
+    count(hook, count::SEEN);
+    count(hook, opened.column());
+    emit(hook, kind::CLOSE, sock, &entry, Some(&flow), 0)
 }
 
 #[inline(always)]
