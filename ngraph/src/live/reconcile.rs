@@ -80,22 +80,20 @@ impl LiveSet {
     /// Notes that a row shows one of the connections of its flow; false: there is none. Rows
     /// have no link, so of twins each row shows another: which one makes no edge differ.
     fn is_confirmed(&mut self, flow: &Flow) -> bool {
-        let number = self.snapshot;
-        let is_unseen =
-            |id: &ConnId| self.conns.get(id).is_some_and(|conn| conn.snapshot != number);
-        let mut ids = self.by_flow.of(flow);
-        let Some(last) = ids.next() else {
-            return false;
-        };
-        let id = if is_unseen(&last) { last } else { ids.find(is_unseen).unwrap_or(last) };
-        drop(ids);
-        let Some(conn) = self.conns.get_mut(&id) else {
-            return false;
-        };
-        conn.snapshot = number;
-        conn.absent = 0;
-        conn.is_unseen = false;
-        true
+        let mut is_known = false;
+        for id in self.by_flow.of(flow) {
+            let Some(conn) = self.conns.get_mut(&id) else {
+                continue;
+            };
+            is_known = true;
+            if conn.snapshot != self.snapshot {
+                conn.snapshot = self.snapshot;
+                conn.absent = 0;
+                conn.is_unseen = false;
+                break;
+            }
+        }
+        is_known
     }
 
     /// Whether the next snapshot has to show every connection, and not only those that some

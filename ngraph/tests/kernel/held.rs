@@ -27,6 +27,7 @@ use super::support::{
     sockets::deafen,
     tally::Tally,
     traffic::{Held, held, short_connections},
+    wait_for,
 };
 use crate::{captures, sharing::hand_over};
 
@@ -35,17 +36,16 @@ const EACH_SECOND: &str = "--snapshot-interval=1s";
 /// Starts an agent, if it has the iterator: otherwise it tells why not.
 fn start(capture: &str, args: &[&str]) -> Option<Agent> {
     let agent = Agent::start(&[&["--capture", capture, EACH_SECOND], args].concat());
-    let log = agent.log();
-    match log.lines().find(|line| line.contains("without iterator:task_file")) {
-        Some(why) => {
-            assert_lacks_it(why);
-            None
-        }
-        None => {
-            assert!(log.contains("snapshots by iterator:task_file"), "{log}");
-            Some(agent)
-        }
+    let line = wait_for("a line about the iterator", || {
+        let log = agent.log();
+        log.lines().find(|line| line.contains("iterator:task_file")).map(str::to_owned)
+    });
+    if line.contains("without iterator:task_file") {
+        assert_lacks_it(&line);
+        return None;
     }
+    assert!(line.contains("snapshots by iterator:task_file"), "{line}");
+    Some(agent)
 }
 
 /// Skips the test, where the reason is this kernel.
