@@ -52,14 +52,31 @@ fn program(ebpf: &mut Ebpf) -> Result<&mut Iter> {
     }
 }
 
-/// A helper that the kernel lacks it tells in the midst of all that the verifier says.
+/// A helper that the kernel lacks it tells in the midst of all that the verifier says: one
+/// that it has never heard of by number, one that isn't for these programs by name.
 fn explain(err: &anyhow::Error) -> anyhow::Error {
-    let text = format!("{err:#}");
-    match text.split_once("unknown func ") {
-        Some((_, helper)) => {
-            let helper = helper.split_whitespace().next().unwrap_or_default();
-            anyhow!("the kernel has no helper {helper} (since Linux 5.11)")
-        }
+    match lacks(&format!("{err:#}")) {
+        Some(helper) => anyhow!("the kernel has no helper {helper} (since Linux 5.11)"),
         None => probe::explain(err),
+    }
+}
+
+fn lacks(verdict: &str) -> Option<&str> {
+    if verdict.contains("invalid func unknown#162") {
+        return Some("bpf_sock_from_file");
+    }
+    verdict.split_once("unknown func ")?.1.split_whitespace().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_that_a_kernel_lacks_is_named() {
+        let by_number = "4: (85) call unknown#162\ninvalid func unknown#162\nverification";
+        assert_eq!(lacks(by_number), Some("bpf_sock_from_file"));
+        assert_eq!(lacks("unknown func bpf_sock_from_file#162"), Some("bpf_sock_from_file#162"));
+        assert_eq!(lacks("R1 invalid mem access"), None);
     }
 }
