@@ -1,8 +1,12 @@
 //! Connections that stay open.
 
-use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::{
+    net::{SocketAddrV4, TcpListener, TcpStream},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::churn::address;
@@ -44,6 +48,11 @@ pub(crate) fn hold(count: u64, addresses: u32) -> Result<Held> {
         let client = TcpStream::connect(SocketAddrV4::new(target, port))
             .with_context(|| format!("connect to {target}, for connection {number} of {count}"))?;
         let (server, _) = listener.accept().context("accept a connection")?;
+        // Else what was held before would stand in the TCP table for a minute, as TIME_WAIT.
+        set_socket_linger(&client, Some(Duration::ZERO))
+            .context("have close reset a connection")?;
+        set_socket_linger(&server, Some(Duration::ZERO))
+            .context("have close reset a connection")?;
         Ok((client, server))
     };
     (0..count).map(open).collect::<Result<_>>().map(Held)
