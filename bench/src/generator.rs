@@ -14,6 +14,24 @@ pub(crate) fn run(args: &[&str]) -> Result<Report> {
     Ok(report)
 }
 
+/// Connections that come and go until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Churning(Child);
+
+impl Churning {
+    /// So many a second, for a minute at most: it ends even where nobody drops it.
+    pub(crate) fn start(rate: u64) -> Result<Self> {
+        start(&["--rate", &rate.to_string(), "--seconds", "60"]).map(Self)
+    }
+}
+
+impl Drop for Churning {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Connections that stay open until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Holding(Child);

@@ -9,6 +9,7 @@ mod prom;
 mod results;
 mod run_times;
 mod running;
+mod scale;
 mod stats;
 mod tracefs;
 mod tracer;
@@ -32,6 +33,8 @@ enum Verb {
     Measure(measure::Options),
     /// Measure how the agent's cost grows with its load
     Growth(measure::Options),
+    /// Feed a Prometheus the files of a simulated fleet, and measure what that takes
+    Scale(scale::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Load(options) => load::run(&options),
         Verb::Measure(options) => measure::measure(&options),
         Verb::Growth(options) => measure::growth(&options),
+        Verb::Scale(options) => scale::measure(&options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,9 +38,28 @@ pub(crate) fn forget_peak(pid: u32) -> Result<()> {
     fs::write(&path, "5").with_context(|| format!("write 5 to {path}"))
 }
 
-/// Nanoseconds in the BPF programs that a process holds, as far as the kernel keeps that.
-pub(crate) fn bpf_ns(pid: u32) -> Result<u64> {
-    let mut programs: Vec<(u64, u64)> = Vec::new();
+/// How often something has slept since its start, all threads of it: each time it woke up again.
+pub(crate) fn wake_ups(pid: u32) -> Result<u64> {
+    let mut sum = 0;
+    for thread in entries(&format!("/proc/{pid}/task"))? {
+        // One that has ended meanwhile doesn't wake up any more.
+        let text = fs::read_to_string(thread.join("status")).unwrap_or_default();
+        let switches = text.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+        sum += switches.and_then(first_number).unwrap_or(0);
+    }
+    Ok(sum)
+}
+
+/// What the BPF programs that a process holds have done, as far as the kernel keeps that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BpfUse {
+    pub(crate) ns: u64,
+    pub(crate) runs: u64,
+}
+
+/// All of them together.
+pub(crate) fn bpf(pid: u32) -> Result<BpfUse> {
+    let mut programs: Vec<(u64, BpfUse)> = Vec::new();
     for file in entries(&format!("/proc/{pid}/fdinfo"))? {
         let text = fs::read_to_string(file).unwrap_or_default();
         programs.extend(program(&text));
@@ -48,14 +67,15 @@ pub(crate) fn bpf_ns(pid: u32) -> Result<u64> {
     // A program may be open more than once.
     programs.sort_unstable();
     programs.dedup_by_key(|program| program.0);
-    Ok(programs.iter().map(|program| program.1).sum())
+    let sum = |field: fn(&BpfUse) -> u64| programs.iter().map(|(_, it)| field(it)).sum();
+    Ok(BpfUse { ns: sum(|it| it.ns), runs: sum(|it| it.runs) })
 }
 
-/// A program's number and run time, of a file that is one.
-fn program(fdinfo: &str) -> Option<(u64, u64)> {
+/// A program's number and what it has done, of a file that is one.
+fn program(fdinfo: &str) -> Option<(u64, BpfUse)> {
     let field =
         |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)).and_then(first_number);
-    Some((field("prog_id:")?, field("run_time_ns:")?))
+    Some((field("prog_id:")?, BpfUse { ns: field("run_time_ns:")?, runs: field("run_cnt:")? }))
 }
 
 /// Whether a process has attached something: it holds a link, or an event with a program.
@@ -107,7 +127,7 @@ mod tests {
     #[test]
     fn a_program_is_told_by_its_file_and_other_files_are_none() {
         let fdinfo = "pos:\t0\nprog_type:\t17\nprog_id:\t51\nrun_time_ns:\t9000\nrun_cnt:\t3\n";
-        assert_eq!(program(fdinfo), Some((51, 9000)));
+        assert_eq!(program(fdinfo), Some((51, BpfUse { ns: 9000, runs: 3 })));
         assert_eq!(program("pos:\t0\nmap_type:\t2\n"), None);
     }
 
@@ -116,6 +136,7 @@ mod tests {
         let pid = std::process::id();
         assert!(memory(pid).unwrap().0 > 100_000);
         assert!(cpu(pid).unwrap() > Duration::ZERO);
+        assert!(wake_ups(pid).is_ok() && wake_ups(1 << 22).is_err());
         assert!(passive_opens().is_ok());
         assert!(cpu(1 << 22).is_err(), "a process that can't be");
     }

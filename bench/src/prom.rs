@@ -12,6 +12,11 @@ impl Samples {
         Self(fs::read_to_string(file).unwrap_or_default())
     }
 
+    /// The file as it is.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The sum of a family's samples that have `label`, which may be empty; none: there is no
     /// such sample.
     pub(crate) fn sum(&self, family: &str, label: &str) -> Option<f64> {

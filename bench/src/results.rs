@@ -69,7 +69,7 @@ impl Results {
                 growth.points.iter().map(|(load, cost)| [number(*load), number(*cost)]).collect();
             let (load, cost) = growth.name.split_once(": ").unwrap_or(("load", &growth.name));
             let _ = write!(text, "\n{}", columns([load, cost], &rows));
-            let told = exponent(&growth.points).map_or("none".to_owned(), |it| format!("{it:.2}"));
+            let told = exponent(&growth.points).map_or("none".to_owned(), against_load);
             let _ = writeln!(text, "exponent: {told}");
         }
         for note in &self.notes {
@@ -108,6 +108,13 @@ impl Figure {
         };
         [self.name.clone(), self.of.clone(), middle, spread]
     }
+}
+
+/// An exponent, and what it means. One above 1 is a cost that grows faster than its load; what
+/// a noisy machine adds to that is less than a tenth.
+fn against_load(exponent: f64) -> String {
+    let told = if exponent <= 1.1 { "no faster than the load" } else { "FASTER than the load" };
+    format!("{exponent:.2}, {told}")
 }
 
 /// Three digits that matter, and whole numbers whole.
@@ -184,7 +191,7 @@ mod tests {
         }
         let table = results.table();
         assert!(table.starts_with("\n| connections |  us |\n"), "{table}");
-        assert!(table.ends_with("exponent: 1.00\n"), "{table}");
+        assert!(table.ends_with("exponent: 1.00, no faster than the load\n"), "{table}");
     }
 
     #[test]

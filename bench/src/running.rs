@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Read as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use crate::{prom::Samples, tracer::Tracer};
 
 /// How long a tracer may take to get ready, or the agent to have counted everything.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Dropping this kills it.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Running {
     tracer: Tracer,
     child: Child,
     folder: TempDir,
+    /// What it says, from where it was read last.
+    log: File,
     /// From its start until it was ready: the agent's first file.
     pub(crate) ready_after: Duration,
 }
@@ -33,10 +36,11 @@ impl Running {
         let folder = tempfile::tempdir().context("make a folder for a tracer's output")?;
         let output = folder.path().join("output");
         let file = File::create(&output).with_context(|| format!("create {}", output.display()))?;
-        let errors =
-            File::create(folder.path().join("errors")).context("create a file for errors")?;
+        let errors = folder.path().join("errors");
+        let written = File::create(&errors).context("create a file for errors")?;
+        let log = File::open(&errors).context("open the file for errors")?;
         let mut command = Command::new(&tracer.program);
-        command.args(&tracer.args).stdin(Stdio::null()).stdout(file).stderr(errors);
+        command.args(&tracer.args).stdin(Stdio::null()).stdout(file).stderr(written);
         if tracer.ends.is_none() {
             command.arg("--output").arg(folder.path());
         }
@@ -47,7 +51,7 @@ impl Running {
         let child =
             command.spawn().with_context(|| format!("start {}", tracer.program.display()))?;
         let tracer = tracer.clone();
-        let mut this = Self { tracer, child, folder, ready_after: Duration::ZERO };
+        let mut this = Self { tracer, child, folder, log, ready_after: Duration::ZERO };
         this.wait_until_ready(start)?;
         Ok(this)
     }
@@ -80,8 +84,20 @@ impl Running {
     }
 
     fn said(&self) -> String {
-        let text = std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default();
+        let text = std::fs::read_to_string(self.errors()).unwrap_or_default();
         text.lines().last().unwrap_or("it said nothing").to_owned()
+    }
+
+    fn errors(&self) -> PathBuf {
+        self.folder.path().join("errors")
+    }
+
+    /// Whether it has said these words since this was asked for the last time.
+    pub(crate) fn has_said(&mut self, words: &str) -> Result<bool> {
+        let mut said = String::new();
+        let read = self.log.read_to_string(&mut said);
+        read.with_context(|| format!("read {}", self.errors().display()))?;
+        Ok(said.contains(words))
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -21,8 +21,9 @@ pub struct FlowEvent {
     /// Interface that the socket is bound to: each link has link-local addresses of its own.
     /// 0: none.
     pub link: u32,
-    /// Padding; zero.
-    pub _pad_link: u32,
+    /// How long after `opened_ns` this happened, in microseconds, which [`AGE_MOST`] is the most
+    /// of; 0 where that is 0.
+    pub age_us: u32,
     /// The socket's network namespace: its inode number, or the address of its
     /// `struct net` where the kernel has no BTF.
     pub netns: u64,
@@ -51,6 +52,60 @@ pub struct FlowEvent {
     /// Why an attempt failed: the socket's error number; 0 where the kernel has none.
     pub error: u32,
 }
+
+/// What is left to say of a connection that is over and whose opening was told of: a
+/// [`kind::CLOSE`] by its identity and owner. Half of all records are one, so it takes no more
+/// room than it needs.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct EndEvent {
+    /// As in [`FlowEvent`].
+    pub sock: u64,
+    /// As in [`FlowEvent`].
+    pub opened_ns: u64,
+    /// As in [`FlowEvent`].
+    pub cgroup: u64,
+    /// As in [`FlowEvent`].
+    pub age_us: u32,
+    /// As in [`FlowEvent`].
+    pub tgid: u32,
+    /// As in [`FlowEvent`].
+    pub comm: [u8; 16],
+    /// As in [`FlowEvent`].
+    pub hook: u8,
+    /// As in [`FlowEvent`].
+    pub role: u8,
+    /// Padding; zero.
+    pub _pad: [u8; 6],
+}
+
+/// Reads a record of the ring buffer, which its size tells the kind of: a whole one where it
+/// lies, an end by way of `room`. `None`: it is neither.
+pub fn read<'a>(record: &'a [u8], room: &'a mut FlowEvent) -> Option<&'a FlowEvent> {
+    if let Ok(event) = FlowEvent::ref_from_bytes(record) {
+        return Some(event);
+    }
+    let &EndEvent { sock, opened_ns, cgroup, age_us, tgid, comm, hook, role, _pad } =
+        EndEvent::ref_from_bytes(record).ok()?;
+    *room = FlowEvent {
+        sock,
+        opened_ns,
+        age_us,
+        cgroup,
+        tgid,
+        comm,
+        kind: kind::CLOSE,
+        hook,
+        role,
+        ..FlowEvent::default()
+    };
+    Some(room)
+}
+
+/// A [`FlowEvent::age_us`] of so much, 71 minutes, or more.
+pub const AGE_MOST: u32 = u32::MAX;
 
 /// Values of [`FlowEvent::kind`].
 pub mod kind {
@@ -101,6 +156,7 @@ const _: () = {
     // bpf_ringbuf_reserve() aligns records to 8.
     assert!(align_of::<FlowEvent>() == 8);
     assert!(offset_of!(FlowEvent, link) == 16);
+    assert!(offset_of!(FlowEvent, age_us) == 20);
     assert!(offset_of!(FlowEvent, netns) == 24);
     assert!(offset_of!(FlowEvent, local) == 40);
     assert!(offset_of!(FlowEvent, peer) == 56);
@@ -109,6 +165,16 @@ const _: () = {
     assert!(offset_of!(FlowEvent, comm) == 80);
     assert!(offset_of!(FlowEvent, kind) == 96);
     assert!(offset_of!(FlowEvent, error) == 100);
+    // With what the ring buffer adds it fills a cache line.
+    assert!(size_of::<EndEvent>() == 56);
+    assert!(align_of::<EndEvent>() == 8);
+    assert!(offset_of!(EndEvent, opened_ns) == 8);
+    assert!(offset_of!(EndEvent, cgroup) == 16);
+    assert!(offset_of!(EndEvent, age_us) == 24);
+    assert!(offset_of!(EndEvent, tgid) == 28);
+    assert!(offset_of!(EndEvent, comm) == 32);
+    assert!(offset_of!(EndEvent, hook) == 48);
+    assert!(offset_of!(EndEvent, role) == 49);
 };
 
 #[cfg(test)]
@@ -131,9 +197,33 @@ mod tests {
     }
 
     #[test]
-    fn a_short_or_long_record_is_no_event() {
-        let bytes = [0u8; size_of::<FlowEvent>() + 1];
-        assert!(FlowEvent::read_from_bytes(&bytes).is_err());
-        assert!(FlowEvent::read_from_bytes(&bytes[..size_of::<FlowEvent>() - 1]).is_err());
+    fn a_whole_record_is_read_where_it_lies() {
+        let event = FlowEvent { sock: 7, kind: kind::OPEN, ..FlowEvent::default() };
+        let mut room = FlowEvent::default();
+        assert_eq!(read(event.as_bytes(), &mut room), Some(&event));
+        assert_eq!(room, FlowEvent::default());
+    }
+
+    #[test]
+    fn an_end_is_read_as_the_close_of_its_connection_and_nothing_else() {
+        let (sock, opened_ns, cgroup, age_us, tgid, comm) = (7, 8, 9, 10, 11, [12; 16]);
+        let (kind, hook, role) = (kind::CLOSE, hook::SOCK_OPS, role::INBOUND);
+        let _pad = [0; 6];
+        let end = EndEvent { sock, opened_ns, cgroup, age_us, tgid, comm, hook, role, _pad };
+        let none = FlowEvent::default();
+        let close =
+            FlowEvent { sock, opened_ns, cgroup, age_us, tgid, comm, kind, hook, role, ..none };
+        // What was read before leaves nothing behind.
+        let mut room = FlowEvent { netns: 5, tgid: 6, local: [1; 16], ..FlowEvent::default() };
+        assert_eq!(read(end.as_bytes(), &mut room), Some(&close));
+    }
+
+    #[test]
+    fn a_record_of_another_size_is_no_event() {
+        let bytes = [0u64; size_of::<FlowEvent>() / 8 + 1];
+        let sizes = [size_of::<EndEvent>(), size_of::<FlowEvent>()];
+        for size in (0..=size_of_val(&bytes)).filter(|size| !sizes.contains(size)) {
+            assert_eq!(read(&bytes.as_bytes()[..size], &mut FlowEvent::default()), None, "{size}");
+        }
     }
 }

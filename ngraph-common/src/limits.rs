@@ -1,8 +1,21 @@
 //! Sizes, and what they cost.
 
-/// Default size of the ring buffer in bytes: a stall of the user side of about 50 ms at
-/// 80,000 events a second. The kernel maps it twice, so it counts twice as resident.
+use crate::event::FlowEvent;
+
+/// Default size of the ring buffer in bytes: some 12,000 events, of which half are ends, so a
+/// stall of the user side of about 150 ms at 80,000 events a second. The kernel maps it twice,
+/// so it counts twice as resident.
 pub const RING_BYTES: u32 = 1 << 20;
+
+/// How many bytes past its half the ring buffer wakes the user side, on a machine with so many
+/// processors: wide enough that they don't step over it all at once, and an interrupt on each
+/// besides, narrow enough that a slow reader isn't woken for every event behind it.
+pub const fn mark_bytes(processors: u32) -> u32 {
+    processors.saturating_mul(2 * (RECORD_HEADER + size_of::<FlowEvent>() as u32))
+}
+
+/// What the ring buffer adds to a record.
+const RECORD_HEADER: u32 = 8;
 
 /// Entries of the overflow map: so many edges (of one kind of event each) may be counted
 /// there between two drains. Each costs 128 bytes of kernel memory, 1 MiB in all: an

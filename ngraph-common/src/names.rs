@@ -57,3 +57,5 @@ pub const STATES_SPEAK: &str = "STATES_SPEAK";
 pub const GRAFT_FOLLOWS: &str = "GRAFT_FOLLOWS";
 /// `u32`: size of [`EVENTS`] in bytes.
 pub const RING_BYTES: &str = "RING_BYTES";
+/// `u32`: [`crate::limits::mark_bytes`].
+pub const MARK_BYTES: &str = "MARK_BYTES";

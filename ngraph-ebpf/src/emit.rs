@@ -9,11 +9,11 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use ngraph_common::{
     count,
-    event::{FlowEvent, kind},
+    event::{AGE_MOST, EndEvent, FlowEvent, kind},
 };
 
 use crate::{
-    maps::{COUNTERS, EVENTS, Entry, RING_BYTES},
+    maps::{COUNTERS, EVENTS, Entry, MARK_BYTES, RING_BYTES},
     overflow::overflow,
     sock::{Flow, SockAddress},
 };
@@ -58,18 +58,19 @@ pub fn counted(hook: u8, work: impl FnOnce() -> Outcome) -> i32 {
     0
 }
 
-/// Tells the user side what a hook saw of a connection.
+/// Tells the user side what a hook saw of a connection at `now_ns`.
 #[inline(always)]
 pub fn emit(
     hook: u8,
     kind: u8,
     sock: SockAddress,
     entry: &Entry,
-    flow: Option<&Flow>,
+    now_ns: u64,
+    flow: &Flow,
     error: u32,
 ) -> Outcome {
     let Some(mut record) = EVENTS.reserve::<FlowEvent>(0) else {
-        return overflow(kind, entry.role(), flow, error);
+        return overflow(kind, entry.role(), Some(flow), error);
     };
     // Filled in place: a copy on the stack doesn't fit beside what the hooks keep there.
     let event = record.as_mut_ptr();
@@ -80,30 +81,51 @@ pub fn emit(
     };
     event.sock = sock;
     event.opened_ns = entry.opened_ns;
+    event.age_us = age_us(entry, now_ns);
     event.cgroup = entry.cgroup;
-    event.tgid = (entry.task >> 32) as u32;
+    event.tgid = entry.tgid();
     event.comm = entry.comm;
     event.kind = kind;
     event.hook = hook;
     event.role = entry.role();
     event.error = error;
-    if let Some(flow) = flow {
-        flow.write_to(event);
-    }
+    flow.write_to(event);
     debug!((), "hook {} kind {} sock {:x}", hook, kind, sock);
     record.submit(wakeup());
     Outcome::Submitted
 }
 
-/// A connection that is over needs no more than its identity.
+/// How long it is since a connection was first seen. One that wasn't has no age.
 #[inline(always)]
-pub fn emit_close(hook: u8, sock: SockAddress, entry: &Entry) -> Outcome {
-    emit(hook, kind::CLOSE, sock, entry, None, 0)
+fn age_us(entry: &Entry, now_ns: u64) -> u32 {
+    if entry.opened_ns == 0 {
+        return 0;
+    }
+    let age_us = now_ns.saturating_sub(entry.opened_ns) / 1_000;
+    age_us.min(AGE_MOST.into()) as u32
 }
 
-/// How many records wide the mark at half of the ring is: wide enough that no processor
-/// steps over it, narrow enough that a slow reader isn't woken for every event behind it.
-const MARK: u64 = 32 * size_of::<FlowEvent>() as u64;
+/// A connection that is over needs no more than its identity and its owner.
+#[inline(always)]
+pub fn emit_end(hook: u8, sock: SockAddress, entry: &Entry, now_ns: u64) -> Outcome {
+    let Some(mut record) = EVENTS.reserve::<EndEvent>(0) else {
+        return overflow(kind::CLOSE, entry.role(), None, 0);
+    };
+    record.write(EndEvent {
+        sock,
+        opened_ns: entry.opened_ns,
+        cgroup: entry.cgroup,
+        age_us: age_us(entry, now_ns),
+        tgid: entry.tgid(),
+        comm: entry.comm,
+        hook,
+        role: entry.role(),
+        _pad: [0; 6],
+    });
+    debug!((), "hook {} end of sock {:x}", hook, sock);
+    record.submit(wakeup());
+    Outcome::Submitted
+}
 
 /// The user side drains on a timer, since a wake-up costs twenty times the event itself;
 /// it is woken only where the ring passes half full.
@@ -111,7 +133,7 @@ const MARK: u64 = 32 * size_of::<FlowEvent>() as u64;
 fn wakeup() -> u64 {
     let waiting = EVENTS.query(BPF_RB_AVAIL_DATA.into());
     let half = u64::from(RING_BYTES.load() / 2);
-    if waiting >= half && waiting < half + MARK {
+    if waiting >= half && waiting < half + u64::from(MARK_BYTES.load()) {
         BPF_RB_FORCE_WAKEUP.into()
     } else {
         BPF_RB_NO_WAKEUP.into()

@@ -104,3 +104,5 @@ pub static STATES_SPEAK: Global<u32> = Global::new(0);
 pub static GRAFT_FOLLOWS: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 pub static RING_BYTES: Global<u32> = Global::new(limits::RING_BYTES);
+#[unsafe(no_mangle)]
+pub static MARK_BYTES: Global<u32> = Global::new(limits::mark_bytes(1));

@@ -46,6 +46,12 @@ impl Entry {
         self.cgroup = unsafe { bpf_get_current_cgroup_id() };
     }
 
+    /// Process id of its task; 0: not known.
+    #[inline(always)]
+    pub fn tgid(&self) -> u32 {
+        (self.task >> 32) as u32
+    }
+
     /// One of `event::role`.
     #[inline(always)]
     pub fn role(&self) -> u8 {

@@ -21,15 +21,17 @@ pub fn connecting(sock: Option<SockAddress>) -> Outcome {
         return Outcome::Filtered;
     };
     if STATES_SPEAK.load() == 0 {
-        let entry = Entry::of_current_task(now_ns(), role::OUTBOUND);
-        return emit(hook::TCP_CONNECT, kind::CONNECT, sock, &entry, Some(&flow), 0);
+        let now = now_ns();
+        let entry = Entry::of_current_task(now, role::OUTBOUND);
+        return emit(hook::TCP_CONNECT, kind::CONNECT, sock, &entry, now, &flow, 0);
     }
     let Some(entry) = SOCKS.get_ptr_mut(sock) else {
         return Outcome::Filtered;
     };
     // SAFETY: a value of a preallocated map stays readable while the program runs; the
     // connecting task holds the socket's lock.
-    emit(hook::TCP_CONNECT, kind::CONNECT, sock, unsafe { &*entry }, Some(&flow), 0)
+    let entry = unsafe { &*entry };
+    emit(hook::TCP_CONNECT, kind::CONNECT, sock, entry, now_ns(), &flow, 0)
 }
 
 /// `inet_csk_accept` returns a socket, or null. The kernel has few slots for returns, each
@@ -45,13 +47,14 @@ pub fn taken(sock: SockAddress) -> Outcome {
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
-    let entry = Entry::of_current_task(now_ns(), role::INBOUND);
+    let now = now_ns();
+    let entry = Entry::of_current_task(now, role::INBOUND);
     // Without an entry the graft that follows would report the connection again; so where
     // there's no room for one, the graft is left to report it.
     if GRAFT_FOLLOWS.load() != 0 && SOCKS.insert(sock, entry, BPF_ANY.into()).is_err() {
         return Outcome::MapFull;
     }
-    emit(hook::CSK_ACCEPT, kind::ACCEPT, sock, &entry, Some(&flow), 0)
+    emit(hook::CSK_ACCEPT, kind::ACCEPT, sock, &entry, now, &flow, 0)
 }
 
 /// `security_sock_graft` gives an accepted socket to its descriptor: an entry probe behind
@@ -77,8 +80,9 @@ pub fn grafted(sock: Option<SockAddress>) -> Outcome {
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
-    let entry = Entry::of_current_task(now_ns(), role::INBOUND);
-    emit(hook::SOCK_GRAFT, kind::ACCEPT, sock, &entry, Some(&flow), 0)
+    let now = now_ns();
+    let entry = Entry::of_current_task(now, role::INBOUND);
+    emit(hook::SOCK_GRAFT, kind::ACCEPT, sock, &entry, now, &flow, 0)
 }
 
 /// Gives a connection of the raw tracepoint's its owner: the first hook that sees it
@@ -95,7 +99,9 @@ fn accepted(hook: u8, sock: SockAddress) -> Outcome {
     if !entry.is_inbound() || entry.task != 0 {
         return Outcome::Filtered;
     }
+    let Some(flow) = wanted_flow(sock) else {
+        return Outcome::Filtered;
+    };
     entry.take_owner();
-    let flow = wanted_flow(sock);
-    emit(hook, kind::ACCEPT, sock, entry, flow.as_ref(), 0)
+    emit(hook, kind::ACCEPT, sock, entry, now_ns(), &flow, 0)
 }

@@ -3,7 +3,11 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
-use ngraph_common::{event::FlowEvent, names::ABSENT, sock_common::SockCommon};
+use ngraph_common::{
+    event::FlowEvent,
+    names::ABSENT,
+    sock_common::{SockCommon, SockCommonV6, V6},
+};
 
 use crate::maps::{
     CALLED, CB_FLAGS, INET_SPORT, NET_INUM, ONLY_NETNS, SK_ERR, SK_PROTOCOL, SOCKET_SK,
@@ -66,13 +70,9 @@ pub fn wanted_flow(sock: SockAddress) -> Option<Flow> {
 #[inline(never)]
 fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
     let mut head = MaybeUninit::<SockCommon>::uninit();
-    // SAFETY: the helper checks the address it reads from, and writes all of `head` or fails.
-    let head = unsafe {
-        let size = size_of::<SockCommon>() as u32;
-        if generated::bpf_probe_read_kernel(head.as_mut_ptr().cast(), size, sock as *const _) != 0 {
-            return false;
-        }
-        head.assume_init_ref()
+    // SAFETY: plain integers.
+    let Some(head) = (unsafe { read_into(sock, &mut head) }) else {
+        return false;
     };
     if head.family != AF_INET && head.family != AF_INET6 {
         return false;
@@ -106,8 +106,13 @@ fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
         flow.local = mapped_v6(head.rcv_saddr);
         flow.peer = mapped_v6(head.daddr);
     } else {
-        flow.local = head.v6_rcv_saddr;
-        flow.peer = head.v6_daddr;
+        let mut addresses = MaybeUninit::<SockCommonV6>::uninit();
+        // SAFETY: plain integers.
+        let Some(addresses) = (unsafe { read_into(sock + V6 as u64, &mut addresses) }) else {
+            return false;
+        };
+        flow.local = addresses.rcv_saddr;
+        flow.peer = addresses.daddr;
     }
     true
 }
@@ -154,6 +159,22 @@ fn mapped_v6(v4: [u8; 4]) -> [u8; 16] {
 #[inline(always)]
 fn read_at<T>(base: u64, offset: u32) -> Option<T> {
     if offset == ABSENT { None } else { read(base, offset) }
+}
+
+/// Reads what is too large to be handed around.
+///
+/// # Safety
+/// Any bytes are a `T`.
+#[inline(always)]
+unsafe fn read_into<T>(address: u64, room: &mut MaybeUninit<T>) -> Option<&T> {
+    let (to, size) = (room.as_mut_ptr().cast(), size_of::<T>() as u32);
+    // SAFETY: the helper checks the address it reads from, and writes all of `room` or fails.
+    unsafe {
+        if generated::bpf_probe_read_kernel(to, size, address as *const _) != 0 {
+            return None;
+        }
+        Some(room.assume_init_ref())
+    }
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! What the raw tracepoint and the control group's program do: a connection's life from its
 //! socket's changes of state.
 
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use ngraph_common::{
     count,
     event::{hook, kind, role},
@@ -9,7 +9,7 @@ use ngraph_common::{
 
 use crate::{
     decide::{Step, unknown_gone},
-    emit::{Outcome, count, emit, emit_close},
+    emit::{Outcome, count, emit, emit_end},
     maps::{Entry, SOCKS, phase},
     owner::now_ns,
     sock::{self, Flow, SockAddress, wanted_flow},
@@ -82,44 +82,62 @@ fn open(sock: SockAddress, role: u8, witness: Witness) -> Outcome {
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
-    match phase_of(sock) {
-        Some(phase::ATTEMPT) => {
-            count(witness.hook(), count::ENDED);
-            return tell_open(sock, &flow, witness);
+    let hook = witness.hook();
+    let now = now_ns();
+    let mut fresh = Entry::unowned(now, role, phase::TOLD);
+    // A listener's child is nearly always new to the map, so entering it is the first look.
+    if role == role::INBOUND && SOCKS.insert(sock, fresh, BPF_NOEXIST.into()).is_ok() {
+        return tell_fresh(hook, sock, &fresh, &flow);
+    }
+    if let Some(entry) = SOCKS.get_ptr_mut(sock) {
+        // SAFETY: a value of a preallocated map stays readable while the program runs; the
+        // socket's own lock keeps other state changes of it away.
+        let entry = unsafe { &mut *entry };
+        if entry.phase == phase::ATTEMPT {
+            count(hook, count::ENDED);
+            let outcome = emit(hook, kind::OPEN, sock, entry, now, &flow, 0);
+            entry.phase = phase_after(&outcome);
+            return outcome;
         }
         // To the first witness, one that is open already belongs to a connection whose end
         // was missed.
-        Some(_) if witness == Witness::Second => return Outcome::Filtered,
-        _ => {}
+        if witness == Witness::Second {
+            return Outcome::Filtered;
+        }
     }
-    let mut entry = Entry::unowned(now_ns(), role, phase::TOLD);
-    if SOCKS.insert(sock, entry, BPF_ANY.into()).is_ok() {
-        return tell_open(sock, &flow, witness);
+    if SOCKS.insert(sock, fresh, BPF_ANY.into()).is_ok() {
+        return tell_fresh(hook, sock, &fresh, &flow);
     }
     // The first may have reported it without leaving a trace.
     if witness == Witness::Second {
         return Outcome::MapFull;
     }
-    count(witness.hook(), count::UNNAMED);
-    entry.opened_ns = 0;
-    emit(witness.hook(), kind::OPEN, sock, &entry, Some(&flow), 0)
+    count(hook, count::UNNAMED);
+    fresh.opened_ns = 0;
+    emit(hook, kind::OPEN, sock, &fresh, now, &flow, 0)
 }
 
-/// Tells of a connection that has its entry.
+/// Tells of a connection that has been entered just now.
 #[inline(always)]
-fn tell_open(sock: SockAddress, flow: &Flow, witness: Witness) -> Outcome {
-    let Some(entry) = SOCKS.get_ptr_mut(sock) else {
-        return Outcome::MapFull;
-    };
-    // SAFETY: a value of a preallocated map stays readable while the program runs; the
-    // socket's own lock keeps other state changes of it away.
-    let entry = unsafe { &mut *entry };
-    let outcome = emit(witness.hook(), kind::OPEN, sock, entry, Some(flow), 0);
-    entry.phase = match outcome {
+fn tell_fresh(hook: u8, sock: SockAddress, fresh: &Entry, flow: &Flow) -> Outcome {
+    let outcome = emit(hook, kind::OPEN, sock, fresh, fresh.opened_ns, flow, 0);
+    let phase = phase_after(&outcome);
+    if phase != phase::TOLD
+        && let Some(entry) = SOCKS.get_ptr_mut(sock)
+    {
+        // SAFETY: as in `open`.
+        unsafe { (*entry).phase = phase };
+    }
+    outcome
+}
+
+/// How far a connection is whose opening has been told of, or no more than counted.
+#[inline(always)]
+fn phase_after(outcome: &Outcome) -> u32 {
+    match outcome {
         Outcome::Submitted => phase::TOLD,
         _ => phase::COUNTED,
-    };
-    outcome
+    }
 }
 
 /// One change and two things to tell, each of them counted. It needs no place in the map.
@@ -129,15 +147,16 @@ fn opened_and_gone(sock: SockAddress, witness: Witness) -> Outcome {
         return Outcome::Filtered;
     };
     let hook = witness.hook();
-    let mut entry = Entry::unowned(now_ns(), role::INBOUND, phase::TOLD);
-    let opened = emit(hook, kind::OPEN, sock, &entry, Some(&flow), 0);
+    let now = now_ns();
+    let mut entry = Entry::unowned(now, role::INBOUND, phase::TOLD);
+    let opened = emit(hook, kind::OPEN, sock, &entry, now, &flow, 0);
     if !matches!(opened, Outcome::Submitted) {
         // It is no more than a count: its end is told by its addresses.
         entry.opened_ns = 0;
     }
     count(hook, count::SEEN);
     count(hook, opened.column());
-    emit(hook, kind::CLOSE, sock, &entry, Some(&flow), 0)
+    emit(hook, kind::CLOSE, sock, &entry, now, &flow, 0)
 }
 
 #[inline(always)]
@@ -148,19 +167,22 @@ fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
             Witness::Second => Outcome::Filtered,
         };
     };
-    // SAFETY: as in `tell_open`; the copy outlives the removal.
+    // SAFETY: as in `open`; the copy outlives the removal.
     let mut entry = unsafe { *entry };
     let _ = SOCKS.remove(sock);
     match entry.phase {
-        phase::TOLD => emit_close(witness.hook(), sock, &entry),
+        phase::TOLD => emit_end(witness.hook(), sock, &entry, now_ns()),
         phase::COUNTED => gone_unnamed(sock, old, entry.role(), witness),
         _ => {
             count(witness.hook(), count::ENDED);
-            let flow = wanted_flow(sock);
-            if flow.as_ref().is_some_and(Flow::has_no_port) {
+            let Some(flow) = wanted_flow(sock) else {
+                return Outcome::Filtered;
+            };
+            if flow.has_no_port() {
                 entry.role = role::UNKNOWN.into();
             }
-            emit(witness.hook(), kind::FAIL, sock, &entry, flow.as_ref(), sock::error(sock))
+            let (now, error) = (now_ns(), sock::error(sock));
+            emit(witness.hook(), kind::FAIL, sock, &entry, now, &flow, error)
         }
     }
 }
@@ -172,12 +194,13 @@ fn gone_unnamed(sock: SockAddress, old: i32, role: u8, witness: Witness) -> Outc
     let Some(flow) = wanted_flow(sock) else {
         return Outcome::Filtered;
     };
+    // Without an identity it has no age either.
     let entry = Entry::unowned(0, role, phase::TOLD);
-    emit(witness.hook(), unknown_gone(old), sock, &entry, Some(&flow), sock::error(sock))
+    emit(witness.hook(), unknown_gone(old), sock, &entry, 0, &flow, sock::error(sock))
 }
 
 #[inline(always)]
 fn phase_of(sock: SockAddress) -> Option<u32> {
-    // SAFETY: as in `tell_open`.
+    // SAFETY: as in `open`.
     SOCKS.get_ptr(sock).map(|entry| unsafe { (*entry).phase })
 }

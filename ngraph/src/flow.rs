@@ -1,9 +1,10 @@
 //! A connection's addresses, kept binary until they are written.
 
 use std::{
+    borrow::Cow,
     fmt,
     hash::{Hash, Hasher},
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
 /// A network namespace, by the inode number that `/proc/PID/ns/net` shows.
@@ -34,6 +35,21 @@ impl From<IpAddr> for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ip().fmt(f)
+    }
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// The address.
+    pub address: Address,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SocketAddr::new(self.address.ip(), self.port).fmt(f)
     }
 }
 
@@ -132,10 +148,17 @@ pub struct Owner {
     pub comm: [u8; 16],
 }
 
+impl Owner {
+    /// The command's name, as text.
+    pub fn command(&self) -> Cow<'_, str> {
+        let length = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
+        String::from_utf8_lossy(&self.comm[..length])
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = self.comm.iter().position(|&byte| byte == 0).unwrap_or(self.comm.len());
-        write!(f, "{}[{}]", String::from_utf8_lossy(&self.comm[..length]), self.pid)
+        write!(f, "{}[{}]", self.command(), self.pid)
     }
 }
 

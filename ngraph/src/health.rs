@@ -40,6 +40,8 @@ pub struct Health {
     pub write_seconds: f64,
     /// Writes that failed.
     pub write_failures: u64,
+    /// What became of lookups of who answers outbound connections; none: there are none.
+    pub translations: Option<crate::nat::Counts>,
     /// Connections open now.
     pub live: PerRole<u64>,
     /// Edges that aren't folded, now.
@@ -54,6 +56,13 @@ pub struct Health {
     pub written_at: f64,
     /// The running kernel's release.
     pub kernel: String,
+}
+
+impl Health {
+    /// Events that are gone, for whatever reason.
+    pub fn lost(&self) -> u64 {
+        self.malformed + self.hooks.sum(count::RING_FULL) + self.hooks.sum(count::MAP_FULL)
+    }
 }
 
 /// A bound of the agent's memory.

@@ -75,6 +75,8 @@ pub enum Observation {
         was_sent: bool,
         /// How many.
         count: u64,
+        /// Whose they were, where known.
+        owner: Option<Owner>,
     },
 }
 
@@ -118,7 +120,7 @@ impl Reading {
             kind::FAIL => {
                 let (flow, reason) = (self.flow(event), reason(event.error));
                 let was_sent = event.role == role::OUTBOUND;
-                Observation::Failed { flow, reason, was_sent, count: 1 }
+                Observation::Failed { flow, reason, was_sent, count: 1, owner: owner(event) }
             }
             _ => return Err(Malformed),
         };
@@ -137,8 +139,8 @@ impl Reading {
             Some(Observation::Opened { flow, role, .. }) => {
                 Some(Observation::OpenedAlike { flow, role, count })
             }
-            Some(Observation::Failed { flow, reason, was_sent, .. }) => {
-                Some(Observation::Failed { flow, reason, was_sent, count })
+            Some(Observation::Failed { flow, reason, was_sent, owner, .. }) => {
+                Some(Observation::Failed { flow, reason, was_sent, count, owner })
             }
             _ => None,
         })
@@ -188,7 +190,8 @@ fn role(role: u8) -> Result<Role, Malformed> {
     }
 }
 
-fn owner(event: &FlowEvent) -> Option<Owner> {
+/// Whose the socket of a record is, where known.
+pub fn owner(event: &FlowEvent) -> Option<Owner> {
     let owner = Owner { pid: event.tgid, cgroup: event.cgroup, comm: event.comm };
     (event.tgid != 0).then_some(owner)
 }

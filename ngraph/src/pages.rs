@@ -3,11 +3,11 @@
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
-use clap::{Command, CommandFactory as _};
+use clap::{Arg, Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
+use crate::{cli::Cli, stdout};
 
 /// Prints the manual page: one, with the subcommands in it, since each has little to say.
 ///
@@ -23,6 +23,7 @@ pub fn man() -> Result<()> {
         writeln!(page, ".SH COMMANDS")?;
         for command in Cli::command().get_subcommands() {
             writeln!(page, ".TP\n\\fB{}\\fR\n{}", roff(&usage(command)), roff(&about(command)))?;
+            options(page, command)?;
         }
         man.render_options_section(page)?;
         man.render_extra_section(page)?;
@@ -45,11 +46,23 @@ pub fn completions(shell: Shell) -> Result<()> {
 fn print(make: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Result<()> {
     let mut text = Vec::new();
     make(&mut text).context("make the text")?;
-    match io::stdout().write_all(&text) {
-        // As every filter does: whoever read has seen enough.
-        Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("write to stdout"),
+    stdout::print(&text)
+}
+
+/// A command's own options, further in than itself.
+fn options(page: &mut Vec<u8>, command: &Command) -> io::Result<()> {
+    let is_own = |it: &&Arg| it.get_long().is_some() && !it.is_global_set();
+    let own: Vec<&Arg> = command.get_arguments().filter(is_own).collect();
+    if own.is_empty() {
+        return Ok(());
     }
+    writeln!(page, ".RS")?;
+    for argument in own {
+        let help = argument.get_long_help().or(argument.get_help());
+        let help = help.map(ToString::to_string).unwrap_or_default();
+        writeln!(page, ".TP\n\\fB{}\\fR\n{}", roff(&option(argument)), roff(&help))?;
+    }
+    writeln!(page, ".RE")
 }
 
 fn usage(command: &Command) -> String {
@@ -58,11 +71,20 @@ fn usage(command: &Command) -> String {
         match argument.get_long() {
             // What every command takes has a section of its own.
             Some(_) if argument.is_global_set() => {}
-            Some(long) => words.push(format!("[--{long}]")),
+            Some(_) => words.push(format!("[{}]", option(argument))),
             None => words.push(argument.get_id().as_str().to_uppercase()),
         }
     }
     words.join(" ")
+}
+
+/// An option with the name of its value, if it takes one.
+fn option(argument: &Arg) -> String {
+    let long = argument.get_long().unwrap_or_default();
+    match argument.get_value_names() {
+        Some([value, ..]) if argument.get_action().takes_values() => format!("--{long} {value}"),
+        _ => format!("--{long}"),
+    }
 }
 
 fn about(command: &Command) -> String {

@@ -5,15 +5,21 @@
 //! `--edge-ttl` below the interval names the interval.
 
 use std::{
-    env, fs,
+    env,
     io::Write as _,
-    path::Path,
     process::{Command, Output, Stdio},
 };
 
+#[path = "support/golden.rs"]
+mod golden;
+
+use golden::assert_golden;
+
 #[test]
 fn help_is_the_golden_text() {
-    for (args, golden) in [("-h", "help-short.txt"), ("--help", "help-long.txt")] {
+    for (args, golden) in
+        [("-h", "help-short.txt"), ("--help", "help-long.txt"), ("graph --help", "help-graph.txt")]
+    {
         let output = ngraph(&[], args);
         assert_eq!(output.status.code(), Some(0), "{args}");
         assert!(output.stderr.is_empty(), "{args}: {}", text(&output.stderr));
@@ -37,6 +43,8 @@ fn the_manual_page_has_every_option_and_is_troff_without_a_fault() {
     for option in options() {
         assert!(plain.contains(&option), "{option}: {plain}");
     }
+    let focus = "\n.TP\n\\fB\\-\\-focus HOST\\fR\n";
+    assert!(text(&page.stdout).contains(focus), "a command's own options: {plain}");
     let check = Command::new("groff").args(["-man", "-ww", "-z"]).stdin(Stdio::piped()).spawn();
     let Ok(mut check) = check else {
         return eprintln!("skipped: this machine has no groff");
@@ -130,7 +138,8 @@ fn wrong_usage_is_code_2_and_says_why() {
             "--ring-bytes 5000",
             "--ring-bytes 5000: not a power of two (the nearest are 4096 and 8192)",
         ),
-        ("--format dot", "--format dot: takes prom, json"),
+        ("--format yaml", "--format yaml: takes prom, json, html, svg, dot, mermaid, graphml"),
+        ("graph --format prom", "--format prom: takes html, svg, dot, mermaid, json, graphml"),
         (
             "--format json",
             "--format json: works only with --once --output - (add --once --output -)",
@@ -218,10 +227,28 @@ fn one_json_object_goes_to_stdout() {
     assert!(value.is_object(), "{value}");
 }
 
+#[test]
+fn the_agents_own_view_is_drawn_as_a_picture() {
+    for (format, start) in [
+        ("dot", "digraph ngraph {"),
+        ("mermaid", "flowchart LR"),
+        ("graphml", "<?xml "),
+        ("svg", "<svg "),
+        ("html", "<!doctype html>"),
+    ] {
+        let args = format!("--once --capture procfs --output - --no-resolve --format {format}");
+        let output = ngraph(&[], &args);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).starts_with(start), "{}", text(&output.stdout));
+    }
+}
+
 /// Every variable, with a value that is refused where there is one: any text is a path.
 const VARIABLES: &[(&str, Option<&str>)] = &[
+    ("NGRAPH_CONFIG", None),
     ("NGRAPH_INTERVAL", Some("0")),
     ("NGRAPH_OUTPUT", None),
+    ("NGRAPH_LISTEN", Some("9930")),
     ("NGRAPH_ONCE", Some("2")),
     ("NGRAPH_FORMAT", Some("x")),
     ("NGRAPH_KEEP", Some("2")),
@@ -281,20 +308,6 @@ fn ngraph(environment: &[(&str, &str)], args: &str) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("the binary starts")
-}
-
-/// Compares with a file of `tests/golden`; with `BLESS=1` in the environment, writes it.
-fn assert_golden(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if env::var_os("BLESS").is_some_and(|bless| bless == "1") {
-        return fs::write(&path, actual).expect("tests/golden can be written");
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        actual == expected,
-        "{} differs (BLESS=1 cargo test --test cli rewrites it); this is printed:\n{actual}",
-        path.display()
-    );
 }
 
 fn text(bytes: &[u8]) -> &str {

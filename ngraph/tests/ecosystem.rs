@@ -16,12 +16,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rustix::{
-    mount::{MountFlags, mount, mount_remount},
-    process::Signal,
-};
+use rustix::process::Signal;
 use support::{
     agent::{Agent, command},
+    disk,
     exporter::Exporter,
     is_root, isolated,
     metrics::{Metrics, Sample},
@@ -88,9 +86,7 @@ fn node_exporter_is_never_disturbed_by_what_goes_wrong() {
     isolated(|| {
         netns::enter_new();
         netns::enter_new_mounts();
-        let folder = TempDir::new().unwrap();
-        let options = c"size=256k,mode=755";
-        mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), options).unwrap();
+        let folder = disk::mounted(c"size=256k,mode=755");
         let mut agent = Some(agent_into(folder.path()));
         let file = folder.path().join("ngraph.prom");
         let exporter = Exporter::start(&program, folder.path(), Ipv4Addr::LOCALHOST);
@@ -105,12 +101,10 @@ fn node_exporter_is_never_disturbed_by_what_goes_wrong() {
         fs::remove_file(filler).unwrap();
         wait_for_file_after(&file, scrapes.count_more("while there is room again"));
 
-        wait_for("a moment without a writer", || {
-            mount_remount(folder.path(), MountFlags::RDONLY, c"mode=755").ok()
-        });
+        disk::make_read_only(folder.path());
         wait_for_failure(agent.as_ref().unwrap(), "read-only");
         scrapes.count_more("while the disk is read-only");
-        mount_remount(folder.path(), MountFlags::empty(), c"mode=755").unwrap();
+        disk::make_writable(folder.path());
         wait_for_file_after(&file, scrapes.count_more("while it can be written again"));
 
         for _ in 0..5 {

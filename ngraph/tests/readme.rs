@@ -1,4 +1,4 @@
-//! What the README shows is what the agent writes.
+//! What the README shows is what the agent writes, and doctor's lines are explained.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 mod support;
@@ -58,5 +58,36 @@ fn the_readme_shows_doctors_lines() {
     let real: BTreeSet<String> = text.lines().map(about).collect();
     for line in lines(&readme, &["ok      ", "missing "]) {
         assert!(real.contains(&about(line)), "`{line}` isn't of doctor's:\n{text}");
+    }
+}
+
+#[test]
+fn each_of_doctors_lines_is_explained() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/troubleshooting.md");
+    let page = fs::read_to_string(path).unwrap();
+    let output = command(&["doctor", "--self-test", "--output", "/nowhere"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in text.lines() {
+        let name = line[8..].split("  ").next().unwrap();
+        assert!(page.contains(&format!("`{name}`")), "`{name}` is not in it: {line}");
+    }
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
+    pages.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
+    for page in &pages {
+        let text = fs::read_to_string(page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (file, _) = link.split_once('#').unwrap_or((link, ""));
+            if file.is_empty() || file.contains(':') {
+                continue;
+            }
+            let target = page.parent().unwrap().join(file);
+            assert!(target.exists(), "{}: ({link}) leads nowhere", page.display());
+        }
     }
 }

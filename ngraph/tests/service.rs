@@ -3,13 +3,13 @@
 
 mod support;
 
-use std::{os::unix::net::UnixDatagram, path::Path};
+use std::{fs, os::unix::net::UnixDatagram, path::Path};
 
-use rustix::mount::{MountFlags, mount, mount_remount};
+use rustix::process::Signal;
 use support::{
     PATIENCE,
     agent::{Agent, command},
-    is_root, isolated, netns, skip,
+    disk, is_root, isolated, netns, skip,
 };
 use tempfile::TempDir;
 
@@ -63,18 +63,33 @@ fn an_agent_that_can_write_no_file_is_alive_and_tells_why() {
     }
     isolated(|| {
         netns::enter_new_mounts();
-        let folder = TempDir::new().unwrap();
-        mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), c"mode=755").unwrap();
+        let folder = disk::mounted(c"mode=755");
         let (_agent, manager) = start_in(folder.path(), &["--interval=1"], &[]);
         assert_eq!(manager.hear()[0], "READY=1");
-        support::wait_for("a moment without a writer", || {
-            mount_remount(folder.path(), MountFlags::RDONLY, c"mode=755").ok()
-        });
+        disk::make_read_only(folder.path());
         let trouble = manager.hear_until("STATUS=no file: ");
         assert!(trouble[0] == "WATCHDOG=1" && trouble[1].contains("read-only"), "{trouble:?}");
-        mount_remount(folder.path(), MountFlags::empty(), c"mode=755").unwrap();
+        disk::make_writable(folder.path());
         manager.hear_until("STATUS=open: ");
     });
+}
+
+#[test]
+fn a_reload_is_told_from_its_beginning_to_its_end() {
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("ngraph.toml");
+    fs::write(&file, "").unwrap();
+    let path = file.to_str().unwrap();
+    let (_folder, agent, manager) = start(&["--interval=1h", "--config", path], &[]);
+    assert_eq!(manager.hear()[0], "READY=1");
+    // One with a mistake is one as well: whoever waits for its end must hear of it.
+    for text in ["keep = true", "keep = 1"] {
+        fs::write(&file, text).unwrap();
+        agent.signal(Signal::HUP);
+        let begun = manager.hear();
+        assert!(begun[0] == "RELOADING=1" && begun[1].starts_with("MONOTONIC_USEC="), "{begun:?}");
+        assert_eq!(manager.hear(), ["READY=1"]);
+    }
 }
 
 #[test]

@@ -12,12 +12,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{cache::Cache, command, sources};
+use crate::{arch::Arch, cache::Cache, command, sources};
 
 /// A private apt.
 pub(crate) struct Apt<'a> {
     cache: &'a Cache,
     folder: PathBuf,
+    /// As Debian calls it.
+    architecture: String,
     codename: String,
     /// Why the lists could not be renewed; told only if something isn't found in them.
     update_error: Option<String>,
@@ -32,6 +34,15 @@ const LISTS_LAST: Duration = Duration::from_secs(24 * 60 * 60);
 impl<'a> Apt<'a> {
     /// Opens the private apt and renews its lists if they are old.
     pub(crate) fn open(cache: &'a Cache) -> Result<Self> {
+        Self::of(cache, None)
+    }
+
+    /// As [`Apt::open`], with the packages of `arch` instead of this machine's.
+    pub(crate) fn open_for(cache: &'a Cache, arch: Arch) -> Result<Self> {
+        Self::of(cache, Some(arch).filter(|&arch| Some(arch) != Arch::host()))
+    }
+
+    fn of(cache: &'a Cache, foreign: Option<Arch>) -> Result<Self> {
         for program in ["apt-get", "apt-cache", "dpkg-deb"] {
             if command::find(program).is_none() {
                 bail!("find {program} on the PATH: not there (is this a Debian?)");
@@ -39,7 +50,11 @@ impl<'a> Apt<'a> {
         }
         let codename = codename(&fs::read_to_string("/etc/os-release").unwrap_or_default())
             .context("use Debian's packages: /etc/os-release names no release of Debian")?;
-        let mut apt = Self { cache, folder: cache.path("apt"), codename, update_error: None };
+        let (architecture, folder) = match foreign {
+            Some(arch) => (arch.debian().to_owned(), cache.path(&format!("apt-{}", arch.debian()))),
+            None => (own_architecture()?, cache.path("apt")),
+        };
+        let mut apt = Self { cache, folder, architecture, codename, update_error: None };
         apt.configure().context("set up a private apt")?;
         apt.update()?;
         Ok(apt)
@@ -70,12 +85,18 @@ impl<'a> Apt<'a> {
         self.unpacked(&self.own_version(package)?)
     }
 
+    /// Unpacks `package`, as [`Apt::own`], into `folder`, where others may lie.
+    pub(crate) fn own_into(&self, package: &str, folder: &Path) -> Result<()> {
+        self.unpack(&self.own_version(package)?, folder)
+    }
+
     /// The packages that `package` of this machine's own release depends on.
     pub(crate) fn own_depends(&self, package: &str) -> Result<Vec<String>> {
         self.depends(&self.own_version(package)?)
     }
 
-    fn own_version(&self, package: &str) -> Result<Version> {
+    /// `package` in the version of this machine's own release.
+    pub(crate) fn own_version(&self, package: &str) -> Result<Version> {
         let versions = self.versions(package)?;
         let own = versions.into_iter().find(|version| version.suite == self.codename);
         own.with_context(|| self.not_found(package))
@@ -83,7 +104,7 @@ impl<'a> Apt<'a> {
 
     /// The folder of `package`'s files, kept in the cache.
     pub(crate) fn unpacked(&self, package: &Version) -> Result<PathBuf> {
-        let name = format!("packages/{}_{}", package.package, package.version.replace(':', "."));
+        let name = format!("packages/{}", package.file_name());
         self.cache.folder(&name, |folder| self.unpack(package, folder))
     }
 
@@ -117,12 +138,12 @@ impl<'a> Apt<'a> {
             fs::create_dir_all(self.folder.join(sub))
                 .with_context(|| format!("create {folder}/{sub}"))?;
         }
-        let architecture = command::text(Command::new("dpkg").arg("--print-architecture"))?;
         let mut suites = SUITES.to_vec();
         if !suites.contains(&self.codename.as_str()) {
             suites.push(&self.codename);
         }
-        let list = sources::render(&sources::mirror(&self.codename)?, &suites, architecture.trim());
+        let architecture = &self.architecture;
+        let list = sources::render(&sources::mirror(&self.codename)?, &suites, architecture);
         // The hooks are the system's: they tell a desktop that its lists changed.
         // The sandbox user could not reach a cache in somebody's home. Containers turn off
         // apt's cache of parsed lists, which saves two seconds each time. By default a
@@ -130,6 +151,8 @@ impl<'a> Apt<'a> {
         let conf = format!(
             "Dir::Etc::SourceList \"{folder}/debian.sources\";\n\
              Dir::Etc::SourceParts \"/dev/null\";\n\
+             APT::Architecture \"{architecture}\";\n\
+             APT::Architectures {{\"{architecture}\";}};\n\
              Dir::State::Lists \"{folder}/lists\";\n\
              Dir::Cache \"{folder}\";\n\
              Dir::Cache::PkgCache \"pkgcache.bin\";\n\
@@ -187,12 +210,24 @@ pub(crate) struct Version {
     pub(crate) package: String,
     pub(crate) version: String,
     pub(crate) suite: String,
+    architecture: String,
 }
 
 impl Version {
+    /// What a folder of it is called.
+    pub(crate) fn file_name(&self) -> String {
+        let version = self.version.replace(':', ".");
+        format!("{}_{version}_{}", self.package, self.architecture)
+    }
+
     fn spec(&self) -> String {
         format!("{}={}", self.package, self.version)
     }
+}
+
+fn own_architecture() -> Result<String> {
+    let said = command::text(Command::new("dpkg").arg("--print-architecture"))?;
+    Ok(said.trim().to_owned())
 }
 
 /// The release's name. Derived systems have mirrors of their own, without Debian's kernels.
@@ -208,11 +243,13 @@ fn codename(os_release: &str) -> Option<String> {
 fn parse_madison(line: &str) -> Option<Version> {
     let mut columns = line.split('|').map(str::trim);
     let (package, version, source) = (columns.next()?, columns.next()?, columns.next()?);
-    let (suite, _) = source.split_whitespace().nth(1)?.split_once('/')?;
+    let mut source = source.split_whitespace().skip(1);
+    let ((suite, _), architecture) = (source.next()?.split_once('/')?, source.next()?);
     Some(Version {
         package: package.to_owned(),
         version: version.to_owned(),
         suite: suite.to_owned(),
+        architecture: architecture.to_owned(),
     })
 }
 
@@ -237,6 +274,7 @@ mod tests {
         let version = parse_madison(line).unwrap();
         assert_eq!(version.spec(), "busybox-static=1:1.35.0-4+b1");
         assert_eq!(version.suite, "bookworm");
+        assert_eq!(version.file_name(), "busybox-static_1.1.35.0-4+b1_amd64");
         assert_eq!(parse_madison("N: Unable to locate package"), None);
     }
 

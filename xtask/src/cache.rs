@@ -67,6 +67,23 @@ impl Cache {
         result.map(|()| folder)
     }
 
+    /// As [`Cache::folder`], made anew where `check` finds fault with what is there: the cache may
+    /// come from another machine, with other system libraries.
+    pub(crate) fn checked(
+        &self,
+        name: &str,
+        make: impl Fn(&Path) -> Result<()>,
+        check: impl Fn(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let folder = self.folder(name, &make)?;
+        if check(&folder).is_ok() {
+            return Ok(folder);
+        }
+        fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+        let folder = self.folder(name, &make)?;
+        check(&folder).map(|()| folder)
+    }
+
     /// Removes what processes that are gone have left half-done.
     fn remove_abandoned(&self) {
         for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
@@ -109,6 +126,18 @@ mod tests {
         let second = cache.folder("a", |_| panic!("made twice")).unwrap();
         assert_eq!(first, second);
         assert!(second.join("whole").exists());
+    }
+
+    #[test]
+    fn what_does_not_work_is_made_again_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let cache = Cache::at(scratch.path()).unwrap();
+        fs::create_dir(cache.path("a")).unwrap();
+        let make = |part: &Path| Ok(fs::write(part.join("whole"), "x")?);
+        let check = |folder: &Path| fs::read(folder.join("whole")).map(drop).context("broken");
+        assert!(cache.checked("a", make, check).unwrap().join("whole").exists());
+        let broken = cache.checked("b", |_| Ok(()), check);
+        assert_eq!(broken.unwrap_err().to_string(), "broken");
     }
 
     #[test]

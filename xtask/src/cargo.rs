@@ -67,18 +67,33 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// `cargo VERB --release` for a static binary of `target`.
+/// How much is optimised: profiles of the workspace.
+pub(crate) const RELEASE: &str = "release";
+pub(crate) const TESTS: &str = "tests";
+
+/// `cargo VERB` for static binaries of `target`.
 ///
 /// The musl target isn't part of a plain toolchain; the C library's own static form is. With
 /// `--target`, even the host's own, the flags leave build scripts and macros alone.
-pub(crate) fn cargo_static(verb: &str, target: &str) -> Command {
+pub(crate) fn cargo_static(verb: &str, profile: &str, target: &str) -> Command {
     let mut command = cargo();
     let flags = match env::var("RUSTFLAGS") {
         Ok(flags) => format!("{flags} {STATIC}"),
         Err(_) => STATIC.to_owned(),
     };
-    command.args([verb, "--release", "--target", target]).env("RUSTFLAGS", flags);
+    command.args([verb, "--profile", profile, "--target", target]).env("RUSTFLAGS", flags);
     command
+}
+
+/// Has ngraph's build script leave out the kernel side, which takes a minute and which what is
+/// only checked or fuzzed has no need of.
+pub(crate) fn without_kernel_side(command: &mut Command) -> &mut Command {
+    command.env("AYA_BUILD_SKIP", "1")
+}
+
+/// The variable by which cargo is told `what` of `target`: its `LINKER`, its `RUNNER`.
+pub(crate) fn variable(target: &str, what: &str) -> String {
+    format!("CARGO_TARGET_{}_{what}", target.to_uppercase().replace('-', "_"))
 }
 
 const STATIC: &str = "-C target-feature=+crt-static";
@@ -125,6 +140,11 @@ pub(crate) fn kernel_test(executables: &[Executable]) -> Result<&Path> {
 /// The soak among `executables`.
 pub(crate) fn soak_test(executables: &[Executable]) -> Result<&Path> {
     find(executables, "soak", "test", true)
+}
+
+/// The program whose instructions are counted, among `executables`.
+pub(crate) fn instructions(executables: &[Executable]) -> Result<&Path> {
+    find(executables, "instructions", "bench", true)
 }
 
 fn find<'a>(all: &'a [Executable], name: &str, kind: &str, is_test: bool) -> Result<&'a Path> {

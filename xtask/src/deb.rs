@@ -1,32 +1,24 @@
 //! `cargo xtask deb`: the agent as Debian's package, installed and purged once.
 
-use anyhow::{Result, bail};
+use std::process::Command;
 
-use crate::{
-    cargo::{self, Rustc},
-    command, dist, root, test,
-};
+use anyhow::Result;
+
+use crate::{cargo, command, crate_tool, dist, package};
+
+/// The newest that its list of files was tried with.
+const VERSION: &str = "3.8.0";
 
 /// Makes `target/dist/ngraph.deb` of what `dist` makes, and tests it.
 pub(crate) fn deb() -> Result<()> {
-    if command::find("cargo-deb").is_none() {
-        bail!("find cargo-deb on the PATH: not there (cargo install --locked cargo-deb)");
-    }
-    let sudo = root::prefix(&["-E"], "the package's test boots a systemd: run this as root")?;
-    dist::dist()?;
-    let package = cargo::root().join("target/dist/ngraph.deb");
-    let mut make = cargo::cargo();
+    let sudo = package::sudo()?;
+    let tool = crate_tool::bring("cargo-deb", VERSION)?;
+    dist::dist(None)?;
+    let file = cargo::root().join("target/dist/ngraph.deb");
+    let mut make = Command::new(tool);
     // What is installed is what `dist` has made: static, and with its pages.
-    make.args(["deb", "--quiet", "--no-build", "--no-strip", "--package", "ngraph", "--output"]);
-    command::run(make.arg(&package))?;
-    let mut install = cargo::cargo();
-    install.args(["test", "--package", "ngraph", "--test", "systemd", "--", "deb::"]);
-    install.env("NGRAPH_DEB", &package).env("NGRAPH_MUST_RUN", "1");
-    if !sudo.is_empty() {
-        let target = Rustc::ask()?.host.to_uppercase().replace('-', "_");
-        install.env(format!("CARGO_TARGET_{target}_RUNNER"), sudo.join(" "));
-    }
-    test::timed("install and purge", || command::run(&mut install))?;
-    println!("{}", package.display());
-    Ok(())
+    make.current_dir(cargo::root()).args(["deb", "--quiet", "--no-build", "--no-strip"]);
+    make.args(["--package", "ngraph", "--output"]);
+    command::run(make.arg(&file))?;
+    package::test("deb", &file, &sudo)
 }

@@ -1,15 +1,19 @@
-//! Whether a program is static: its ELF headers name no dynamic loader.
+//! What a program's ELF headers tell: the architecture, and whether it asks for a dynamic loader.
 
 use anyhow::{Context as _, Result, bail};
 
 /// The program header that names the dynamic loader.
 const PT_INTERP: u32 = 3;
 
-/// Tells whether `elf`, a 64-bit little-endian program, runs without a dynamic loader.
+/// The architecture that `elf` is for, by its number.
+pub(crate) fn machine(elf: &[u8]) -> Result<u16> {
+    check(elf)?;
+    Ok(u16::from_le_bytes(bytes(elf, 0x12)?))
+}
+
+/// Tells whether `elf` runs without a dynamic loader.
 pub(crate) fn is_static(elf: &[u8]) -> Result<bool> {
-    if !elf.starts_with(b"\x7fELF\x02\x01") {
-        bail!("not a 64-bit little-endian ELF file");
-    }
+    check(elf)?;
     let table = u64::from_le_bytes(bytes(elf, 0x20)?);
     let entry_size = u16::from_le_bytes(bytes(elf, 0x36)?);
     let entries = u16::from_le_bytes(bytes(elf, 0x38)?);
@@ -20,6 +24,13 @@ pub(crate) fn is_static(elf: &[u8]) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+fn check(elf: &[u8]) -> Result<()> {
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        bail!("not a 64-bit little-endian ELF file");
+    }
+    Ok(())
 }
 
 fn bytes<const N: usize>(elf: &[u8], offset: u64) -> Result<[u8; N]> {
@@ -38,8 +49,16 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_is_the_one_it_was_compiled_for() {
+        let mut elf = program(&[1]);
+        elf[0x12] = 183;
+        assert_eq!(machine(&elf).unwrap(), 183);
+    }
+
+    #[test]
     fn other_and_broken_files_are_refused() {
         assert!(is_static(b"#!/bin/sh").is_err());
+        assert!(machine(b"#!/bin/sh").is_err());
         let whole = program(&[1, 1]);
         assert!(is_static(&whole[..whole.len() - 56]).is_err());
     }

@@ -79,14 +79,14 @@ fn build(rustc: &Rustc) -> Result<()> {
     if env::var_os("CXX").is_none() && command::find("c++").is_none() {
         bail!("find a C++ compiler as c++ on the PATH: not there (install g++, or set CXX)");
     }
-    command::run(
-        cargo::cargo()
-            .current_dir(folder())
-            .args(["build", "--release", "--bins", "--target", &rustc.host])
-            .arg("--target-dir")
-            .arg(target_folder())
-            .env("RUSTFLAGS", COVERAGE),
-    )
+    let mut build = cargo::cargo();
+    build
+        .current_dir(folder())
+        .args(["build", "--release", "--bins", "--target", &rustc.host])
+        .arg("--target-dir")
+        .arg(target_folder())
+        .env("RUSTFLAGS", COVERAGE);
+    command::run(cargo::without_kernel_side(&mut build))
 }
 
 /// Apart from the rest: everything is compiled for coverage.

@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::arch::Arch;
+
 /// The oldest kernel with all that the agent may need, two long-term ones, the newest.
 ///
 /// Machines that differ are run by name. Most is said by `5.10-1cpu`, since the oldest kernel
@@ -25,6 +27,7 @@ pub(crate) struct Guest {
     pub(crate) name: String,
     /// As far as it matters: `6.12`.
     pub(crate) kernel: String,
+    pub(crate) arch: Arch,
     pub(crate) cpus: u8,
     pub(crate) has_btf: bool,
 }
@@ -39,8 +42,9 @@ impl Guest {
             args.extend(OF_PROCESSORS.map(str::to_owned));
         }
         if self.kernel == "5.10" {
-            // Debian's 5.10 for clouds is built without MPTCP.
-            args.push("--skip=mptcp".to_owned());
+            // Debian's 5.10 for clouds is built without MPTCP, and bpf_sock_from_file, which the
+            // iterator over open files needs, is of 5.11.
+            args.extend(["--skip=mptcp", "--skip=held::"].map(str::to_owned));
         }
         if self.kernel.starts_with('7') {
             // 7.3 refuses to turn ftrace off: operation not supported.
@@ -53,12 +57,17 @@ impl Guest {
 impl FromStr for Guest {
     type Err = anyhow::Error;
 
-    /// Reads a kernel and the words behind it: `6.12`, `6.12-1cpu`, `6.1-nobtf`.
+    /// Reads a kernel and the words behind it: `6.12`, `6.12-1cpu`, `6.1-arm64-nobtf`.
     fn from_str(name: &str) -> Result<Self> {
         let mut words = name.split('-');
         let kernel = words.next().unwrap_or_default().to_owned();
-        let mut guest = Self { name: name.to_owned(), kernel, cpus: CPUS, has_btf: true };
+        let arch = Arch::host().unwrap_or(Arch::Amd64);
+        let mut guest = Self { name: name.to_owned(), kernel, arch, cpus: CPUS, has_btf: true };
         for word in words {
+            if let Some(arch) = Arch::ALL.into_iter().find(|arch| arch.debian() == word) {
+                guest.arch = arch;
+                continue;
+            }
             match word.strip_suffix("cpu") {
                 Some(count) => {
                     let count = count.parse().ok().filter(|cpus| (1..=64).contains(cpus));
@@ -66,7 +75,11 @@ impl FromStr for Guest {
                         count.with_context(|| format!("{name}: `{word}` is no 1cpu to 64cpu"))?;
                 }
                 None if word == "nobtf" => guest.has_btf = false,
-                None => bail!("{name}: `{word}` is neither `nobtf` nor a number with `cpu`"),
+                None => {
+                    bail!(
+                        "{name}: `{word}` is not `arm64`, `amd64`, `nobtf` or a number with `cpu`"
+                    )
+                }
             }
         }
         Ok(guest)
@@ -88,6 +101,9 @@ mod tests {
         let special = guest("7-4cpu-nobtf");
         assert_eq!((special.kernel.as_str(), special.cpus, special.has_btf), ("7", 4, false));
         assert_eq!(special.name, "7-4cpu-nobtf");
+        let foreign = guest("6.12-arm64-1cpu");
+        assert_eq!((foreign.arch, foreign.cpus), (Arch::Arm64, 1));
+        assert_eq!(guest("6.12-amd64").arch, Arch::Amd64);
         for wrong in ["6.12-", "6.12-0cpu", "6.12-cpu", "6.12-65cpu", "6.12-btf"] {
             assert!(wrong.parse::<Guest>().is_err(), "{wrong}");
         }
@@ -102,7 +118,7 @@ mod tests {
         assert!(args("6.1-nobtf", &[]).is_empty());
         assert_eq!(args("6.12-4cpu", &[]), OF_PROCESSORS);
         assert_eq!(args("6.12-4cpu", &["owner"]), ["owner"]);
-        assert_eq!(args("5.10-1cpu", &["owner"]), ["owner", "--skip=mptcp"]);
+        assert_eq!(args("5.10-1cpu", &["owner"]), ["owner", "--skip=mptcp", "--skip=held::"]);
         assert_eq!(args("6.12-1cpu", &["--exact"]).len(), 1 + OF_PROCESSORS.len());
     }
 

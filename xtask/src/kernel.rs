@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     apt::{Apt, Version},
+    arch::Arch,
     cache::Cache,
+    guest::Guest,
     modules,
 };
 
@@ -22,10 +24,14 @@ pub(crate) struct Kernel {
     pub(crate) modules: PathBuf,
 }
 
-/// Brings the newest kernel of `wanted`: `6.12` is any 6.12, `7` any 7.
-pub(crate) fn fetch(wanted: &str, cache: &Cache, apt: &Apt, busybox: &Path) -> Result<Kernel> {
-    let (release, image) = newest(wanted, apt)?;
-    let folder = cache.folder(&format!("kernels/{release}"), |folder| {
+/// Brings the newest kernel that `guest` means: `6.12` is any 6.12, `7` any 7.
+///
+/// `apt` is of the guest's architecture, `busybox` of this machine's.
+pub(crate) fn fetch(guest: &Guest, cache: &Cache, apt: &Apt, busybox: &Path) -> Result<Kernel> {
+    let (release, image) = newest(&guest.kernel, guest.arch, apt)?;
+    // What tests want more one day isn't in a folder of today.
+    let with = modules::WANTED.join("+");
+    let folder = cache.folder(&format!("kernels/{release}_{with}"), |folder| {
         let unpacked = folder.join("unpacked");
         for package in packages(&release, &image, apt)? {
             fs::create_dir_all(&unpacked)?;
@@ -42,11 +48,12 @@ pub(crate) fn fetch(wanted: &str, cache: &Cache, apt: &Apt, busybox: &Path) -> R
 }
 
 /// The release and the package of the newest kernel that can be had.
-fn newest(wanted: &str, apt: &Apt) -> Result<(String, Version)> {
+fn newest(wanted: &str, arch: Arch, apt: &Apt) -> Result<(String, Version)> {
+    let suffix = suffix(arch);
     let mut releases: Vec<String> = apt
         .names(PREFIX)?
         .iter()
-        .filter_map(|name| release(name, wanted).map(str::to_owned))
+        .filter_map(|name| release(name, wanted, &suffix).map(str::to_owned))
         .collect();
     releases.sort_by_cached_key(|release| numbers(release));
     // Old kernels stay in the lists as names that other packages mention.
@@ -56,23 +63,28 @@ fn newest(wanted: &str, apt: &Apt) -> Result<(String, Version)> {
             return Ok((release, version));
         }
     }
-    bail!(apt.not_found(&format!("{PREFIX}{wanted}*{SUFFIX}")))
+    bail!(apt.not_found(&format!("{PREFIX}{wanted}*{suffix}")))
 }
 
 const PREFIX: &str = "linux-image-";
-const SUFFIX: &str = "-cloud-amd64";
+
+/// How the releases of cloud kernels end.
+fn suffix(arch: Arch) -> String {
+    format!("-cloud-{}", arch.debian())
+}
 
 /// The release in the name of a cloud kernel's package, if it's one of `wanted`.
-fn release<'a>(package: &'a str, wanted: &str) -> Option<&'a str> {
+fn release<'a>(package: &'a str, wanted: &str, suffix: &str) -> Option<&'a str> {
     let release = package.strip_prefix(PREFIX)?;
-    let rest = release.strip_suffix(SUFFIX)?.strip_prefix(wanted)?;
+    let rest = release.strip_suffix(suffix)?.strip_prefix(wanted)?;
     // 6.1 is not 6.12, and linux-image-cloud-amd64 has no release at all.
     rest.starts_with('.').then_some(release)
 }
 
 /// The numbers of a release, which order it: [6, 12, 117, 13] of `6.12.117+deb13-…`.
 fn numbers(release: &str) -> Vec<u32> {
-    let version = release.strip_suffix(SUFFIX).unwrap_or(release);
+    // Architectures have numbers in their names.
+    let (version, _) = release.split_once("-cloud-").unwrap_or((release, ""));
     version
         .split(|byte: char| !byte.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -116,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_version_names_its_own_series_only() {
-        let is = |package: &str, wanted| release(package, wanted).is_some();
+        let is = |package: &str, wanted| release(package, wanted, "-cloud-amd64").is_some();
         assert!(is("linux-image-6.1.0-50-cloud-amd64", "6.1"));
         assert!(!is("linux-image-6.12.117+deb13-cloud-amd64", "6.1"));
         assert!(is("linux-image-6.12.117+deb13-cloud-amd64", "6.12"));

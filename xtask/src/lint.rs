@@ -1,8 +1,13 @@
 //! `cargo xtask lint`: clippy on both sides; a warning is an error.
 
+use std::env::consts;
+
 use anyhow::{Result, bail};
 
-use crate::{cargo, command, setup};
+use crate::{
+    cargo::{self, Rustc},
+    command, setup,
+};
 
 /// Checks the host's side and the eBPF crate as the kernel gets it; shows what both say.
 pub(crate) fn lint() -> Result<()> {
@@ -15,12 +20,15 @@ pub(crate) fn lint() -> Result<()> {
 
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 
+/// As the tests are built, so that the macros of one are there for the other.
 fn host() -> Result<()> {
-    command::run(cargo::cargo().args(["clippy", "--workspace", "--all-targets"]).args(DENY))
+    let mut clippy = cargo::cargo_static("clippy", cargo::TESTS, &Rustc::ask()?.host);
+    clippy.args(["--workspace", "--all-targets"]).args(DENY);
+    command::run(cargo::without_kernel_side(&mut clippy))
 }
 
 /// As ngraph's build script compiles it. Registers differ from one architecture to the
-/// next; x86_64 stands for all.
+/// next; this machine's stand for all.
 fn kernel() -> Result<()> {
     command::run(
         cargo::cargo()
@@ -31,6 +39,6 @@ fn kernel() -> Result<()> {
             .arg(cargo::target_folder().join("lint-kernel"))
             .args(DENY)
             .env("RUSTC_BOOTSTRAP", "1")
-            .env("RUSTFLAGS", "--cfg bpf_target_arch=\"x86_64\""),
+            .env("RUSTFLAGS", format!("--cfg bpf_target_arch=\"{}\"", consts::ARCH)),
     )
 }

@@ -12,8 +12,10 @@ use anyhow::{Context as _, Result};
 use crate::command;
 
 /// What the tests use and Debian doesn't build in: pairs of interfaces between network
-/// namespaces, and socket listing over netlink. What they depend on comes along.
-const WANTED: [&str; 2] = ["veth", "tcp_diag"];
+/// namespaces, socket listing over netlink, translation of addresses and the table of what is
+/// translated. What they depend on comes along.
+pub(crate) const WANTED: [&str; 5] =
+    ["veth", "tcp_diag", "nft_chain_nat", "nft_nat", "nf_conntrack_netlink"];
 
 /// Copies the wanted modules of `tree` to `folder`, uncompressed and numbered so that a
 /// module's name sorts after those it needs.

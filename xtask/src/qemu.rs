@@ -15,9 +15,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use crate::{command, guest::Guest, kernel::Kernel, root, tally::Tally};
-
-const QEMU: &str = "qemu-system-x86_64";
+use crate::{arch::Arch, command, guest::Guest, install, kernel::Kernel, tally::Tally};
 
 /// Software emulation runs a suite in five minutes, or twice that where the machine has other
 /// work; a guest that takes longer than this is stuck.
@@ -34,29 +32,15 @@ const FATAL: [&str; 4] = [
 /// After a fatal line the stack trace is worth waiting for.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Installs QEMU if it isn't there.
-pub(crate) fn ensure() -> Result<()> {
-    if command::find(QEMU).is_some() {
-        return Ok(());
-    }
-    let remedy = "install QEMU's x86 system emulation so that qemu-system-x86_64 is on the PATH";
-    if command::find("apt-get").is_none() {
-        bail!("find {QEMU} on the PATH: not there ({remedy})");
-    }
-    let sudo = root::prefix(&[], remedy)?;
-    let apt = |arguments: &[&str]| {
-        let words =
-            [&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"], arguments].concat();
-        let words: Vec<&str> = sudo.iter().map(String::as_str).chain(words).collect();
-        command::output(Command::new(words[0]).args(&words[1..]))
-    };
-    eprintln!("install qemu-system-x86");
-    let install = ["install", "-y", "--no-install-recommends", "qemu-system-x86"];
-    // The lists may be old or, in a fresh container, absent.
-    apt(&install)
-        .or_else(|_| apt(&["update"]).and_then(|_| apt(&install)))
-        .with_context(|| format!("install qemu-system-x86 ({remedy})"))?;
-    Ok(())
+/// Installs the emulator of `arch` if it isn't there.
+pub(crate) fn ensure(arch: Arch) -> Result<()> {
+    let (program, package) = (program(arch), arch.qemu_package());
+    let remedy = format!("install {package}, so that {program} is on the PATH");
+    install::ensure(&program, &[package], &remedy)
+}
+
+fn program(arch: Arch) -> String {
+    format!("qemu-system-{}", arch.rust())
 }
 
 /// Boots `guest`'s `kernel` with `initramfs`; counts the tests that the guest ran.
@@ -93,9 +77,16 @@ pub(crate) fn boot(guest: &Guest, kernel: &Kernel, initramfs: &Path, log: &Path)
     console.verdict(&kernel.release)
 }
 
-/// The emulated processors' time stamps agree, though the kernel can't prove it: without its
-/// trust each look at the clock would go through the emulated HPET, one at a time.
-const KERNEL_LINE: &str = "console=ttyS0 panic=-1 quiet tsc=reliable clocksource=tsc";
+/// A guest's machine, and its kernel's command line.
+fn machine(arch: Arch) -> (&'static [&'static str], &'static str) {
+    match arch {
+        // The emulated processors' time stamps agree, though the kernel can't prove it: without
+        // its trust each look at the clock would go through the emulated HPET, one at a time.
+        Arch::Amd64 => (&["-cpu", "max"], "console=ttyS0 tsc=reliable clocksource=tsc"),
+        // Newer processors sign their return addresses, which takes the emulator long.
+        Arch::Arm64 => (&["-machine", "virt", "-cpu", "cortex-a72"], "console=ttyAMA0"),
+    }
+}
 
 /// Told to the guest's first program, which reads it on the kernel's command line.
 const HIDE_BTF: &str = "ngraph.nobtf";
@@ -106,11 +97,13 @@ struct Machine(Child);
 impl Machine {
     fn start(guest: &Guest, vmlinuz: &Path, initramfs: &Path) -> Result<Self> {
         let hide = if guest.has_btf { "" } else { HIDE_BTF };
-        let mut command = Command::new(QEMU);
+        let (machine, line) = machine(guest.arch);
+        let mut command = Command::new(program(guest.arch));
         // Emulation in software: that works everywhere, and /dev/kvm in a nested guest may
         // open and yet not run a stock kernel.
         command
-            .args(["-accel", "tcg", "-cpu", "max", "-m", "1024"])
+            .args(["-accel", "tcg", "-m", "1024"])
+            .args(machine)
             .args(["-smp", &guest.cpus.to_string()])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-net", "none"])
             .arg("-no-reboot")
@@ -118,7 +111,7 @@ impl Machine {
             .arg(vmlinuz)
             .arg("-initrd")
             .arg(initramfs)
-            .args(["-append", &format!("{KERNEL_LINE} {hide}")])
+            .args(["-append", &format!("{line} panic=-1 quiet {hide}")])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         // SAFETY: prctl is a plain system call, which is all that may be done after fork.

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that can be tested here, then the matrix of kernels.
 
 use std::{
-    env, io,
+    io,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::Command,
@@ -11,14 +11,13 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    apt::Apt,
-    cache::Cache,
     cargo::{self, Executable, Rustc},
     command,
     guest::Guest,
+    image::{self, Release},
     root, setup,
     tally::Tally,
-    vm,
+    tools, vm,
 };
 
 /// What libtest is told besides the user's words: a passed test's output is needed because
@@ -27,7 +26,7 @@ pub(crate) const LIBTEST: [&str; 2] = ["--show-output", "--color=never"];
 
 /// Kernel tests that a whole run leaves out in guests, where they take ten minutes more: they
 /// run on this machine, and on any kernel by `cargo xtask vm`.
-const BY_NAME: [&str; 11] = [
+const BY_NAME: [&str; 14] = [
     "bounds::",
     "burst::",
     "clocks::",
@@ -35,6 +34,9 @@ const BY_NAME: [&str; 11] = [
     "endings::",
     "failures::",
     "handshakes::",
+    "labels::a_failure",
+    "labels::both_ends",
+    "labels::the_same",
     "moving::",
     "privileges::",
     "sharing::",
@@ -48,13 +50,17 @@ const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
 pub(crate) fn test(guests: &[Guest], args: &[String]) -> Result<()> {
     timed("setup", setup::ensure)?;
     let rustc = Rustc::ask()?;
-    let tools = timed("fetch tools", tools)?;
+    let mut tools = timed("fetch tools", tools::all)?;
     let built = timed("build", || build(&rustc))?;
+    let image = cargo::target_folder().join("ngraph-under-test.oci.tar");
+    let agent = cargo::agent(&built)?;
+    image::write(agent, &Release::of(agent)?, &image)?;
+    tools.push(("NGRAPH_IMAGE", image));
     let mut tally = timed("tests on this machine", || host(&rustc, &tools, args))?;
     if !guests.is_empty() {
         let args: Vec<String> =
             BY_NAME.iter().map(|module| format!("--skip={module}")).chain(args.to_vec()).collect();
-        match timed("guests", || vm::matrix(guests, &built, &args)) {
+        match timed("guests", || vm::matrix(guests, &rustc, &built, &args)) {
             Ok(counted) => tally += counted,
             Err(err) => tally.fail(format!("guests: {err:#}")),
         }
@@ -64,7 +70,7 @@ pub(crate) fn test(guests: &[Guest], args: &[String]) -> Result<()> {
 
 /// Builds all tests as the static binary is built: the same files run here and in guests.
 pub(crate) fn build(rustc: &Rustc) -> Result<Vec<Executable>> {
-    let mut build = cargo::cargo_static("test", &rustc.host);
+    let mut build = cargo::cargo_static("test", cargo::TESTS, &rustc.host);
     cargo::executables(build.args(["--workspace", "--no-run"]))
 }
 
@@ -89,61 +95,22 @@ pub(crate) fn conclude(tally: &Tally) -> Result<()> {
     Ok(())
 }
 
-/// A program that reads the agent's files, or checks what is made for it.
-struct Tool {
-    /// Tells tests where it is.
-    variable: &'static str,
-    package: &'static str,
-    place: &'static str,
-}
-
-const TOOLS: [Tool; 3] = [
-    Tool { variable: "NGRAPH_PROMETHEUS", package: "prometheus", place: "usr/bin/prometheus" },
-    Tool { variable: "NGRAPH_PROMTOOL", package: "prometheus", place: "usr/bin/promtool" },
-    Tool {
-        variable: "NGRAPH_NODE_EXPORTER",
-        package: "prometheus-node-exporter",
-        place: "usr/bin/prometheus-node-exporter",
-    },
-];
-
-/// Brings the tools that the user has not set, and gives back where they are.
-fn tools() -> Result<Vec<(&'static str, PathBuf)>> {
-    let unset = TOOLS.iter().filter(|tool| env::var_os(tool.variable).is_none());
-    let unset: Vec<&Tool> = unset.collect();
-    if unset.is_empty() {
-        return Ok(Vec::new());
-    }
-    bring(&unset).with_context(|| {
-        let variables: Vec<&str> = unset.iter().map(|tool| tool.variable).collect();
-        format!("bring the tests' tools (or set {} to where they are)", variables.join(" and "))
-    })
-}
-
-fn bring(tools: &[&Tool]) -> Result<Vec<(&'static str, PathBuf)>> {
-    let cache = Cache::open()?;
-    let apt = Apt::open(&cache)?;
-    tools.iter().map(|tool| Ok((tool.variable, apt.own(tool.package)?.join(tool.place)))).collect()
-}
-
 /// Runs all tests of the workspace here, as root.
 fn host(rustc: &Rustc, tools: &[(&str, PathBuf)], args: &[String]) -> Result<Tally> {
     let sudo = root::prefix(&["-E"], "tests load eBPF programs: run this as root")?;
-    let mut command = cargo::cargo_static("test", &rustc.host);
+    let mut command = cargo::cargo_static("test", cargo::TESTS, &rustc.host);
     command.args(["--workspace", "--no-fail-fast", "--"]).args(LIBTEST).args(args);
-    println!("tests named alone:: change the whole machine: they are for the guests");
+    println!("tests that change the whole machine are for the guests");
     command.arg("--skip=alone::");
-    // Both have a verb of their own.
-    command.arg("--skip=deb::");
-    command.arg("--skip=stay_flat");
+    // Each has a verb of its own.
+    command.args(["--skip=deb::", "--skip=rpm::", "--skip=stay_flat"]);
     if !Path::new(KPROBES).exists() {
         println!("this kernel has no kprobes: tests named ::kprobe are for the guests");
         command.arg("--skip=::kprobe");
     }
     command.envs(tools.iter().cloned()).env("NGRAPH_MUST_RUN", "1");
     if !sudo.is_empty() {
-        let target = rustc.host.to_uppercase().replace('-', "_");
-        command.env(format!("CARGO_TARGET_{target}_RUNNER"), sudo.join(" "));
+        command.env(cargo::variable(&rustc.host, "RUNNER"), sudo.join(" "));
     }
     count(command)
 }

@@ -30,13 +30,13 @@ fn rates(options: &Options, results: &mut Results) -> Result<()> {
     for rate in (0..7).map(|doublings| 1_000 << doublings) {
         eprintln!("{rate} connections a second");
         let (pid, opens) = (running.pid(), proc::passive_opens()?);
-        let (cpu, ns) = (proc::cpu(pid)?, proc::bpf_ns(pid)?);
+        let (cpu, ns) = (proc::cpu(pid)?, proc::bpf(pid)?.ns);
         let seen = running.next_samples()?.opened_inbound();
         let [seconds, wanted] = [options.seconds.to_string(), rate.to_string()];
         let report = generator::run(&["--seconds", &seconds, "--rate", &wanted])?;
         thread::sleep(Duration::from_millis(500));
         let cpu = proc::cpu(pid)?.saturating_sub(cpu).as_secs_f64() / report.seconds;
-        let ns = (proc::bpf_ns(pid)? - ns) as f64 / report.seconds;
+        let ns = (proc::bpf(pid)?.ns - ns) as f64 / report.seconds;
         let captured = running.next_samples()?.opened_inbound() - seen;
         let opens = proc::passive_opens()? - opens;
         results.grow("connections a second: own CPU, ms a second", report.rate(), cpu * 1e3);
@@ -56,7 +56,7 @@ fn live(options: &Options, results: &mut Results) -> Result<()> {
         let (running, _held) = memory::with_connections(options, 2, 1)?;
         proc::memory(running.pid())?.0
     };
-    for live in [100, 1_000, 10_000, 50_000, 100_000] {
+    for live in (0..=10).map(|doublings| 100 << doublings) {
         eprintln!("{live} live connections");
         let (running, _held) = memory::with_connections(options, live, 1)?;
         let more = proc::memory(running.pid())?.0.saturating_sub(idle);
@@ -70,7 +70,7 @@ fn live(options: &Options, results: &mut Results) -> Result<()> {
 }
 
 fn namespaces(options: &Options, results: &mut Results) -> Result<()> {
-    for namespaces in [1, 10, 50, 100, 200] {
+    for namespaces in [1, 2, 5, 10, 20, 50, 100, 200] {
         eprintln!("{namespaces} namespaces");
         let _held = Holding::open(5, 1, namespaces)?;
         let costs = snapshots::cost(options, "auto", true)?;

@@ -1,5 +1,6 @@
 //! What is measured, in which order; each figure is a file of its own.
 
+mod delay;
 mod growth;
 mod idle;
 mod memory;
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 30.0)]
     idle_seconds: f64,
     /// Figures to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_values = ["saturation", "memory", "snapshots", "idle"])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["saturation", "delay", "memory", "snapshots", "idle"])]
     parts: Vec<Part>,
     /// Where to write the figures as JSON, too
     #[arg(long, value_name = "FILE")]
@@ -47,6 +48,8 @@ pub(crate) struct Options {
 enum Part {
     /// As many short connections as there can be
     Saturation,
+    /// How long a connection takes to its place in the live set
+    Delay,
     /// Resident memory, and files with many edges
     Memory,
     /// What a snapshot costs
@@ -67,6 +70,7 @@ pub(crate) fn measure(options: &Options) -> Result<()> {
         for part in &options.parts {
             match part {
                 Part::Saturation => saturation::measure(options, results)?,
+                Part::Delay => delay::measure(options, results)?,
                 Part::Memory => memory::measure(options, results)?,
                 Part::Snapshots => snapshots::measure(options, results)?,
                 Part::Idle => idle::measure(options, results)?,

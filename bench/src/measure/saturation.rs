@@ -6,7 +6,12 @@ use anyhow::Result;
 
 use super::Options;
 use crate::{
-    generator, load::Report, proc, results::Results, run_times::RunTimes, running::Running,
+    generator,
+    load::Report,
+    proc::{self, BpfUse},
+    results::Results,
+    run_times::RunTimes,
+    running::Running,
     tracer::Tracer,
 };
 
@@ -73,7 +78,7 @@ fn traced(options: &Options, tracer: &Tracer, results: &mut Results) -> Result<R
     let thousands = report.connections as f64 / 1e3;
 
     // In a run of its own: keeping run times costs every run of a program.
-    let (again, ns) = in_programs(&running, options.seconds / 2.0)?;
+    let (again, programs) = in_programs(&running, options.seconds / 2.0)?;
     thread::sleep(SETTLE);
     let opens = proc::passive_opens()? - opens;
     let seen = match tracer.ends {
@@ -81,24 +86,25 @@ fn traced(options: &Options, tracer: &Tracer, results: &mut Results) -> Result<R
         Some(_) => 0.0,
     };
     let seen = running
-        .stop(&[again.ports, report.ports.clone()].concat())?
+        .stop(&[again.ports.clone(), report.ports.clone()].concat())?
         .map_or(seen, |ends| ends as f64 / 2.0);
 
     tell(results, name, &report);
     results.add("own CPU, ms for 1,000 connections", name, cpu.as_secs_f64() * 1e3 / thousands);
-    if ns > 0.0 {
-        results.add("in BPF programs, us for a connection", name, ns / 1e3);
+    if programs.runs > 0 {
+        let each = |count: u64| count as f64 / again.connections.max(1) as f64;
+        results.add("in BPF programs, us for a connection", name, each(programs.ns) / 1e3);
+        results.add("runs of BPF programs for a connection", name, each(programs.runs));
     }
     results.add("captured / kernel's own count", name, seen / opens as f64);
     Ok(report)
 }
 
-/// A load, and nanoseconds in a tracer's programs for each of its connections.
-fn in_programs(running: &Running, seconds: f64) -> Result<(Report, f64)> {
+/// A load, and what a tracer's programs did for it.
+fn in_programs(running: &Running, seconds: f64) -> Result<(Report, BpfUse)> {
     let _kept = RunTimes::keep()?;
-    let before = proc::bpf_ns(running.pid())?;
+    let before = proc::bpf(running.pid())?;
     let report = generator::run(&["--seconds", &seconds.to_string()])?;
-    let ns = proc::bpf_ns(running.pid())? - before;
-    let each = ns as f64 / report.connections.max(1) as f64;
-    Ok((report, each))
+    let after = proc::bpf(running.pid())?;
+    Ok((report, BpfUse { ns: after.ns - before.ns, runs: after.runs - before.runs }))
 }

@@ -1,15 +1,13 @@
 //! What a snapshot costs: the agent's own time in files with a snapshot each, less the same
 //! without sockets.
 
-use std::{thread, time::Duration};
-
 use anyhow::Result;
 
 use super::Options;
-use crate::{generator::Holding, proc, results::Results, running::Running};
+use crate::{generator::Holding, proc, prom::Samples, results::Results, running::Running};
 
-/// How long an agent that takes a snapshot a second is watched, each time.
-const WINDOW: Duration = Duration::from_secs(3);
+/// How many snapshots an agent that takes one a second is watched for, each time.
+const WINDOW: f64 = 3.0;
 
 /// Connections in each of many namespaces.
 const IN_A_NAMESPACE: u64 = 5;
@@ -39,7 +37,7 @@ pub(super) fn measure(options: &Options, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds of the agent's own time a second, in which it takes a snapshot and makes a file.
+/// Milliseconds of the agent's own time for a snapshot and the file after it.
 pub(super) fn cost(options: &Options, way: &str, is_all: bool) -> Result<Vec<f64>> {
     let mut args = vec!["--capture", way, "--snapshot-interval", "1"];
     args.extend(is_all.then_some("--all"));
@@ -49,9 +47,15 @@ pub(super) fn cost(options: &Options, way: &str, is_all: bool) -> Result<Vec<f64
     (0..options.rounds).map(|_| window(&running)).collect()
 }
 
+/// By the snapshots that there were and not by the time: a busy machine takes fewer a second.
 fn window(running: &Running) -> Result<f64> {
+    let first = snapshots(&running.next_samples()?);
     let before = proc::cpu(running.pid())?;
-    thread::sleep(WINDOW);
+    let last = running.wait_for(|samples| snapshots(samples) >= first + WINDOW)?;
     let used = proc::cpu(running.pid())?.saturating_sub(before);
-    Ok(used.as_secs_f64() * 1e3 / WINDOW.as_secs_f64())
+    Ok(used.as_secs_f64() * 1e3 / (snapshots(&last) - first))
+}
+
+fn snapshots(samples: &Samples) -> f64 {
+    samples.sum("ngraph_snapshots_total", "").unwrap_or(0.0)
 }

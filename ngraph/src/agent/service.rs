@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use log::debug;
-use sd_notify::NotifyState::{self, Ready, Status, Stopping, Watchdog};
+use sd_notify::NotifyState::{self, Ready, Reloading, Status, Stopping, Watchdog};
 
 /// The agent as a service.
 #[derive(Debug)]
@@ -20,12 +20,24 @@ pub struct Service {
 impl Service {
     /// A service that tries a file each `interval`.
     pub fn new(interval: Duration) -> Self {
-        // Half the time, as sd_watchdog_enabled(3) has it.
-        let beat_every = sd_notify::watchdog_enabled().map(|patience| patience / 2);
-        Self {
-            is_ready: false,
-            beat_every: beat_every.filter(|&every| every < interval),
-            beaten_at: Instant::now(),
+        Self { is_ready: false, beat_every: beat_every(interval), beaten_at: Instant::now() }
+    }
+
+    /// The agent reads its options again.
+    pub fn reload(&self) {
+        // Whoever is reloading is told to be ready afterwards: the first file tells that.
+        if self.is_ready
+            && let Ok(now) = NotifyState::monotonic_usec_now()
+        {
+            tell(&[Reloading, now]);
+        }
+    }
+
+    /// It has, and tries a file each `interval` from here on.
+    pub fn reloaded(&mut self, interval: Duration) {
+        self.beat_every = beat_every(interval);
+        if self.is_ready {
+            tell(&[Ready]);
         }
     }
 
@@ -54,6 +66,12 @@ impl Service {
     pub fn stop(&self) {
         tell(&[Stopping]);
     }
+}
+
+fn beat_every(interval: Duration) -> Option<Duration> {
+    // Half the time, as sd_watchdog_enabled(3) has it.
+    let every = sd_notify::watchdog_enabled()? / 2;
+    (every < interval).then_some(every)
 }
 
 fn tell(states: &[NotifyState<'_>]) {

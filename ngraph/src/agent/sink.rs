@@ -1,4 +1,4 @@
-//! Where files go: a folder or stdout. Trouble is told once per change, and counted.
+//! Where files go: a folder, stdout or nowhere. Trouble is told once per change, and counted.
 
 use std::io::{self, Write as _};
 
@@ -22,6 +22,7 @@ pub struct Sink {
 enum Target {
     Folder(TextFile),
     Stdout,
+    Nowhere,
 }
 
 impl Sink {
@@ -33,8 +34,16 @@ impl Sink {
         let target = match &config.output {
             Output::Folder(folder) => Target::Folder(TextFile::open(folder)?),
             Output::Stdout => Target::Stdout,
+            Output::Nowhere => Target::Nowhere,
         };
-        Ok(Self { target, keep: config.keep || config.once, trouble: None, failures: 0 })
+        let mut sink = Self { target, keep: false, trouble: None, failures: 0 };
+        sink.set_keep(config);
+        Ok(sink)
+    }
+
+    /// Whether the last file stays, as `config` has it.
+    pub fn set_keep(&mut self, config: &Config) {
+        self.keep = config.keep || config.once;
     }
 
     /// Writes a file; whether that worked. Where it didn't, the last good file stays and
@@ -52,6 +61,7 @@ impl Sink {
                     .context("write to stdout")?;
                 Ok(())
             }
+            Target::Nowhere => Ok(()),
         };
         match written {
             Ok(()) => {

@@ -1,4 +1,4 @@
-//! Reads one option's value; an error names the flag or the variable that it came from.
+//! Reads one option's value; an error names the flag, the variable or the key that it came from.
 
 use std::{ffi::OsStr, ops::RangeInclusive, str::FromStr, time::Duration};
 
@@ -19,8 +19,8 @@ const RING_BYTES_MAX: u32 = 1 << 30;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// A clap value parser whose errors read `--exclude 10.0.0.0/33: prefix length is more
-/// than 32`, or `NGRAPH_EXCLUDE=10.0.0.0/33: …`: clap's own name the flag even where it
-/// was the environment that was wrong.
+/// than 32`, or `NGRAPH_EXCLUDE=10.0.0.0/33: …`, or `exclude = 10.0.0.0/33: …` of a file's:
+/// clap's own name the flag even where it was the environment that was wrong.
 #[derive(Clone)]
 pub(crate) struct Value<T> {
     parse: fn(&str) -> Result<T, String>,
@@ -34,7 +34,13 @@ pub(crate) fn text<T>(parse: fn(&str) -> Result<T, String>) -> Value<T> {
 
 /// One word of an enum's, in upper or lower case.
 pub(crate) fn choice<T: ValueEnum>() -> Value<T> {
-    Value { parse: parse_choice, words: possible_values::<T>() }
+    choice_of(T::value_variants())
+}
+
+/// The same with some of its words.
+pub(crate) fn choice_of<T: ValueEnum>(some: &[T]) -> Value<T> {
+    let words = some.iter().filter_map(ValueEnum::to_possible_value).collect();
+    Value { parse: parse_choice, words }
 }
 
 /// One of log's levels, or off.
@@ -74,6 +80,11 @@ pub(crate) fn max_edges(text: &str) -> Result<usize, String> {
     number_within(text, 1..=1_000_000)
 }
 
+/// `--queue`.
+pub(crate) fn queue(text: &str) -> Result<usize, String> {
+    number_within(text, 1..=10_000_000)
+}
+
 /// `--max-connections`: none is `auto`.
 pub(crate) fn max_connections(text: &str) -> Result<Option<u32>, String> {
     if text.eq_ignore_ascii_case("auto") {
@@ -91,6 +102,39 @@ pub(crate) fn ring_bytes(text: &str) -> Result<u32, String> {
             bytes.next_power_of_two() / 2,
             bytes.next_power_of_two()
         )),
+    }
+}
+
+/// `--range`.
+pub(crate) fn range(text: &str) -> Result<Duration, String> {
+    seconds_within(text, 1..=366 * DAY, "")
+}
+
+/// `--timeout`.
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
+    seconds_within(text, 1..=HOUR, "")
+}
+
+/// `--depth`.
+pub(crate) fn depth(text: &str) -> Result<usize, String> {
+    number_within(text, 1..=100)
+}
+
+/// `--min`.
+pub(crate) fn least(text: &str) -> Result<u64, String> {
+    number_within(text, 0..=u64::MAX)
+}
+
+/// `--prometheus`: without the last slash.
+pub(crate) fn server(text: &str) -> Result<String, String> {
+    match text.trim().split_once("://") {
+        Some(("http", rest)) if !rest.trim_matches('/').is_empty() => {
+            Ok(text.trim().trim_end_matches('/').to_owned())
+        }
+        Some(("https", _)) => Err("ngraph has no TLS (give it a tunnel's http://, or what curl \
+                                   gets of /federate as a file: docs/graph.md)"
+            .to_owned()),
+        _ => Err("not a server such as http://prometheus:9090".to_owned()),
     }
 }
 
@@ -114,7 +158,7 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Value<T> {
         source: ValueSource,
     ) -> Result<T, clap::Error> {
         let parsed = match value.to_str() {
-            Some(text) => (self.parse)(text),
+            Some(text) => self.is_a_word(text).and_then(|()| (self.parse)(text)),
             None => Err("not UTF-8".to_owned()),
         };
         parsed.map_err(|error| {
@@ -131,6 +175,17 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Value<T> {
     }
 }
 
+impl<T> Value<T> {
+    /// Refuses what is none of the words, where there are some.
+    fn is_a_word(&self, text: &str) -> Result<(), String> {
+        let names: Vec<_> = self.words.iter().map(PossibleValue::get_name).collect();
+        if names.is_empty() || names.iter().any(|name| name.eq_ignore_ascii_case(text)) {
+            return Ok(());
+        }
+        Err(format!("takes {}", names.join(", ")))
+    }
+}
+
 /// The option and its value, as the user wrote them.
 fn given(arg: Option<&Arg>, value: &OsStr, source: ValueSource) -> String {
     // Escaped: it goes to a terminal, and may have come from anywhere.
@@ -138,6 +193,8 @@ fn given(arg: Option<&Arg>, value: &OsStr, source: ValueSource) -> String {
     let value = value.escape_debug();
     match (source, arg.and_then(Arg::get_env), arg.and_then(Arg::get_long)) {
         (ValueSource::EnvVariable, Some(name), _) => format!("{}={value}", name.display()),
+        // Those that are compiled in are right.
+        (ValueSource::DefaultValue, _, Some(long)) => format!("{long} = {value}"),
         (_, _, Some(long)) if value.clone().next().is_none() => format!("--{long} ''"),
         (_, _, Some(long)) => format!("--{long} {value}"),
         _ => value.to_string(),
@@ -145,19 +202,11 @@ fn given(arg: Option<&Arg>, value: &OsStr, source: ValueSource) -> String {
 }
 
 fn parse_choice<T: ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text, true).map_err(|_| {
-        let names = possible_values::<T>();
-        let names: Vec<_> = names.iter().map(PossibleValue::get_name).collect();
-        format!("takes {}", names.join(", "))
-    })
+    T::from_str(text, true)
 }
 
 fn parse_level(text: &str) -> Result<LevelFilter, String> {
-    LevelFilter::from_str(text).map_err(|_| format!("takes {}", LEVELS.join(", ")))
-}
-
-fn possible_values<T: ValueEnum>() -> Vec<PossibleValue> {
-    T::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect()
+    LevelFilter::from_str(text).map_err(|err| err.to_string())
 }
 
 fn number_within<T>(text: &str, bounds: RangeInclusive<T>) -> Result<T, String>

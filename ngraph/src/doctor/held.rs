@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use crate::{
-    agent::{capture, held},
+    collect::{capture, held},
     config::{Capture, Config},
     kernel::offsets::Offsets,
 };

@@ -3,7 +3,7 @@
 
 use super::finding::Finding;
 use crate::{
-    agent::capture,
+    collect::capture,
     config::{Capture, Config},
     hooks::{HOOKS, HookSet},
     kernel::offsets::Offsets,

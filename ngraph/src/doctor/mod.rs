@@ -5,7 +5,10 @@ mod finding;
 mod held;
 mod hooks;
 mod kernel;
+mod listen;
+mod nat;
 mod output;
+mod places;
 mod proc;
 mod resolver;
 mod self_test;
@@ -53,7 +56,10 @@ async fn look(config: &Config) -> Vec<Finding> {
     findings.extend(hooks::look(config, offsets));
     findings.push(held::look(config, offsets));
     findings.extend(proc::look(config));
+    findings.extend(places::look(config));
+    findings.extend(nat::look(config));
     findings.extend(output::look(&config.output));
+    findings.extend(config.listen.map(listen::look));
     findings.push(resolver::look(config).await);
     findings.push(fence::look(config));
     findings

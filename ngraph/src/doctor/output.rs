@@ -9,6 +9,7 @@ use crate::{config::Output, export::lock};
 pub(super) fn look(output: &Output) -> Vec<Finding> {
     match output {
         Output::Stdout => vec![Finding::ok("output", "stdout")],
+        Output::Nowhere => vec![Finding::ok("output", "none but what is served")],
         Output::Folder(folder) => {
             let exists = folder.exists();
             let mut findings = vec![writable(folder, exists)];

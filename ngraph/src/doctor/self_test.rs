@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result};
 
 use super::finding::Finding;
 use crate::{
-    agent::capture::{self, Captured},
     audit::{Audit, Opens},
+    collect::capture::{self, Captured},
     config::{Config, Scope},
     flow::Role,
     graph::PerRole,

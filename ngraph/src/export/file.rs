@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 use super::lock::FolderLock;
 
 /// The file that node_exporter reads.
-const NAME: &str = "ngraph.prom";
+pub(crate) const NAME: &str = "ngraph.prom";
 /// What a file that is being written begins with. node_exporter reads whatever ends in
 /// `.prom`, hidden or not, so the end is another.
 const TEMP_PREFIX: &str = ".ngraph.prom.";
@@ -231,7 +231,7 @@ fn explain(tried: &str, path: &Path, err: &io::Error) -> anyhow::Error {
 }
 
 /// Gives the system's words for `err`, without the number and the path that wrap them.
-fn reason(err: &io::Error) -> String {
+pub(crate) fn reason(err: &io::Error) -> String {
     let inner = err.get_ref().and_then(|wrapper| wrapper.source());
     let cause = inner.and_then(|cause| cause.downcast_ref()).unwrap_or(err);
     let text = cause.to_string();

@@ -39,7 +39,7 @@ impl FolderLock {
     /// If somebody else has it.
     pub(super) fn take(dir: &Path, retries: u32) -> anyhow::Result<Self> {
         for retries_left in (0..=retries).rev() {
-            match try_lock(dir) {
+            match try_lock(dir, FlockOperation::NonBlockingLockExclusive) {
                 Ok(lock) => return Ok(lock),
                 Err(err) if err.kind() == ErrorKind::WouldBlock && retries_left == 0 => break,
                 Err(err) if err.kind() == ErrorKind::WouldBlock => {
@@ -82,10 +82,10 @@ impl Drop for FolderLock {
     }
 }
 
-fn try_lock(dir: &Path) -> io::Result<FolderLock> {
+fn try_lock(dir: &Path, operation: FlockOperation) -> io::Result<FolderLock> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let locked = File::from(open(dir, flags, Mode::empty())?);
-    flock(&locked, FlockOperation::NonBlockingLockExclusive)?;
+    flock(&locked, operation)?;
     let folder = identity(&locked.metadata()?);
     Ok(FolderLock { locked: Some(locked), folder })
 }
@@ -94,10 +94,23 @@ fn identity(meta: &Metadata) -> (u64, u64) {
     (meta.dev(), meta.ino())
 }
 
+/// Whether somebody has the lock on `dir` at this moment, to keep others out. Any number may ask
+/// at one time: none of them is taken for an agent.
+///
+/// # Errors
+/// If the folder can't be opened or locked.
+pub(crate) fn is_held(dir: &Path) -> io::Result<bool> {
+    match try_lock(dir, FlockOperation::NonBlockingLockShared) {
+        Ok(_) => Ok(false),
+        Err(err) if err.kind() == ErrorKind::WouldBlock => Ok(true),
+        Err(err) => Err(err),
+    }
+}
+
 /// Who has the lock on `dir` at this moment, and so keeps an agent out; none: nobody, or the
 /// folder can't be locked.
 pub(crate) fn who_has(dir: &Path) -> Option<String> {
-    let refused = try_lock(dir).err()?;
+    let refused = try_lock(dir, FlockOperation::NonBlockingLockExclusive).err()?;
     (refused.kind() == ErrorKind::WouldBlock).then(|| holder(dir))
 }
 
@@ -146,6 +159,19 @@ mod tests {
         assert_eq!(refused, expected);
         drop(lock);
         FolderLock::take(dir.path(), 0).unwrap();
+    }
+
+    #[test]
+    fn who_asks_whether_it_is_held_holds_it_against_no_other_who_asks() {
+        let dir = tempfile::tempdir().unwrap();
+        let asking = try_lock(dir.path(), FlockOperation::NonBlockingLockShared).unwrap();
+        assert!(!is_held(dir.path()).unwrap());
+        drop(asking);
+        let lock = FolderLock::take(dir.path(), 0).unwrap();
+        assert!(is_held(dir.path()).unwrap());
+        drop(lock);
+        assert!(!is_held(dir.path()).unwrap());
+        assert!(is_held(&dir.path().join("gone")).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The families of `ngraph.prom`, in order.
 
-use std::fmt::Display;
+use std::{fmt::Display, iter};
 
 use ngraph_common::{count, event::hook};
 
@@ -26,6 +26,7 @@ pub fn prometheus(view: &View, health: &Health) -> String {
     hooks(&mut text, health);
     audit(&mut text, health);
     capacities(&mut text, health);
+    translations(&mut text, health);
     upkeep(&mut text, health);
     itself(&mut text, health);
     text.finish()
@@ -46,7 +47,7 @@ fn edges(text: &mut Text, view: &View) {
     ] {
         let mut family = text.family(name, Kind::Untyped, help);
         for row in view.rows.iter().filter(|row| row.role == role && row.unique > 0) {
-            family.sample(&Labels::of(row).plain(), row.unique);
+            family.sample_of(Labels::of(row).all(), row.unique);
         }
     }
     let mut family = text.family(
@@ -58,8 +59,10 @@ fn edges(text: &mut Text, view: &View) {
         if let Some(opened) = row.opened {
             let direction = row.role.direction();
             let labels = Labels::of(row);
-            let [src, dest, name] = labels.plain();
-            family.sample(&[("direction", &direction), src, dest, name], opened);
+            family.sample_of(
+                iter::once(labelled("direction", &direction)).chain(labels.all()),
+                opened,
+            );
         }
     }
     let mut family = text.family(
@@ -72,18 +75,23 @@ fn edges(text: &mut Text, view: &View) {
             let failed = row.failed[reason as usize];
             if failed > 0 {
                 let labels = Labels::of(row);
-                let [src, dest, name] = labels.plain();
-                family.sample(&[src, dest, name, ("reason", &reason.label())], failed);
+                let reason = reason.label();
+                family.sample_of(labels.all().chain([labelled("reason", &reason)]), failed);
             }
         }
     }
 }
 
-/// The addresses of an edge as source and destination.
+fn labelled<'a>(label: &'a str, value: &'a dyn Display) -> (&'a str, &'a dyn Display) {
+    (label, value)
+}
+
+/// The addresses of an edge as source and destination, and what it is labelled with besides.
 struct Labels<'a> {
     src: Box<dyn Display>,
     dest: Box<dyn Display>,
     name: &'a str,
+    more: &'a [(&'static str, String)],
 }
 
 impl<'a> Labels<'a> {
@@ -98,11 +106,13 @@ impl<'a> Labels<'a> {
             Role::Inbound => (peer, local),
             Role::Outbound => (local, peer),
         };
-        Self { src, dest, name: &row.name }
+        Self { src, dest, name: &row.name, more: &row.labels }
     }
 
-    fn plain(&self) -> [(&str, &dyn Display); 3] {
-        [("src_ip", &self.src), ("dest_ip", &self.dest), ("peer_hostname", &self.name)]
+    fn all(&self) -> impl Iterator<Item = (&str, &dyn Display)> {
+        let plain: [(&str, &dyn Display); 3] =
+            [("src_ip", &self.src), ("dest_ip", &self.dest), ("peer_hostname", &self.name)];
+        plain.into_iter().chain(self.more.iter().map(|(label, value)| labelled(label, value)))
     }
 }
 
@@ -205,6 +215,22 @@ fn capacities(text: &mut Text, health: &Health) {
     let mut family = text.family("ngraph_capacity_reached_total", Kind::Counter, help);
     for capacity in &health.capacities {
         family.sample(&[("of", &capacity.of)], capacity.reached);
+    }
+}
+
+fn translations(text: &mut Text, health: &Health) {
+    let Some(counts) = health.translations else {
+        return;
+    };
+    let help = "Outbound connections looked up in the table of tracked ones, by what became of it.";
+    let mut family = text.family("ngraph_translations_total", Kind::Counter, help);
+    for (result, count) in [
+        ("failed", counts.failed),
+        ("plain", counts.plain),
+        ("translated", counts.translated),
+        ("untracked", counts.untracked),
+    ] {
+        family.sample(&[("result", &result)], count);
     }
 }
 

@@ -55,18 +55,29 @@ impl Text {
 impl Family<'_> {
     /// Writes a sample.
     pub fn sample(&mut self, labels: &[(&str, &dyn Display)], value: impl Display) {
+        self.sample_of(labels.iter().copied(), value);
+    }
+
+    /// Writes a sample whose labels are no array.
+    pub fn sample_of<'a>(
+        &mut self,
+        labels: impl Iterator<Item = (&'a str, &'a dyn Display)>,
+        value: impl Display,
+    ) {
         if !self.is_begun {
             self.begin();
         }
         self.text.push_str(self.name);
-        for (i, (label, value)) in labels.iter().enumerate() {
-            self.text.push(if i == 0 { '{' } else { ',' });
+        let mut is_labelled = false;
+        for (label, value) in labels {
+            self.text.push(if is_labelled { ',' } else { '{' });
+            is_labelled = true;
             self.text.push_str(label);
             self.text.push_str("=\"");
             let _ = write!(Escaped(self.text), "{value}");
             self.text.push('"');
         }
-        if !labels.is_empty() {
+        if is_labelled {
             self.text.push('}');
         }
         // Writing to a String can't fail.

@@ -8,7 +8,10 @@ use rustix::{
     },
 };
 
-use crate::config::{Capture, Config, Output, Scope};
+use crate::{
+    config::{Capture, Config, Output, Scope},
+    nat,
+};
 
 /// To load programs, to attach them, and on many kernels to read a map.
 const TRACING: CapabilitySet = CapabilitySet::BPF.union(CapabilitySet::PERFMON);
@@ -37,7 +40,7 @@ pub(super) fn keep(config: &Config, lacks: &mut Vec<String>) -> CapabilitySet {
     if let Err(err) = clear_ambient_capability_set() {
         lacks.push(format!("empty the ambient set: {err}"));
     }
-    let kept = needed(config, held);
+    let kept = needed(config, nat::is_useful(config), held);
     let inheritable = CapabilitySet::empty();
     match set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable }) {
         Ok(()) => kept,
@@ -48,8 +51,8 @@ pub(super) fn keep(config: &Config, lacks: &mut Vec<String>) -> CapabilitySet {
     }
 }
 
-/// What `config` needs of what is `held`.
-fn needed(config: &Config, held: CapabilitySet) -> CapabilitySet {
+/// What `config` needs of what is `held`, with lookups of who answers or without.
+fn needed(config: &Config, translates: bool, held: CapabilitySet) -> CapabilitySet {
     let mut needed = CapabilitySet::empty();
     if config.capture != Capture::Procfs {
         needed |= TRACING;
@@ -62,6 +65,10 @@ fn needed(config: &Config, held: CapabilitySet) -> CapabilitySet {
     if config.scope == Scope::All {
         // Other users' /proc/PID/ns. Their /proc/PID/net everybody may read.
         needed |= CapabilitySet::SYS_PTRACE;
+    }
+    if translates {
+        // Each question to the table of tracked connections takes it anew.
+        needed |= CapabilitySet::NET_ADMIN;
     }
     if matches!(config.output, Output::Folder(_)) {
         needed |= FOLDER;
@@ -91,9 +98,13 @@ mod tests {
     use crate::cli::Cli;
 
     fn kept(args: &str, held: CapabilitySet) -> CapabilitySet {
+        kept_and(false, args, held)
+    }
+
+    fn kept_and(translates: bool, args: &str, held: CapabilitySet) -> CapabilitySet {
         let words = ["ngraph"].into_iter().chain(args.split_whitespace());
         let cli = Cli::try_parse_from(words).unwrap();
-        needed(&Config::try_from(&cli).unwrap(), held)
+        needed(&Config::try_from(&cli).unwrap(), translates, held)
     }
 
     #[test]
@@ -102,6 +113,7 @@ mod tests {
         assert_eq!(kept("", root), TRACING | FOLDER);
         assert_eq!(kept("--all", root), TRACING | FOLDER | CapabilitySet::SYS_PTRACE);
         assert_eq!(kept("--output -", root), TRACING);
+        assert_eq!(kept_and(true, "--output -", root), TRACING | CapabilitySet::NET_ADMIN);
         assert_eq!(kept("--capture procfs", root), FOLDER);
         assert_eq!(kept("--capture procfs --output -", root), CapabilitySet::empty());
     }

@@ -14,7 +14,10 @@ use landlock::{
     RulesetError, RulesetStatus, Scope as Reach, make_bitflags, path_beneath_rules,
 };
 
-use crate::config::{Config, Output, Scope};
+use crate::{
+    config::{Config, Output, Scope},
+    places,
+};
 
 /// Folders, and not the files in them: a file that is replaced is another one to Landlock, and
 /// name servers change that way. The last two may be wherever the first is a link to.
@@ -83,8 +86,12 @@ impl Places {
     fn of(config: &Config) -> Self {
         let mut read: Vec<PathBuf> = READ.map(PathBuf::from).into();
         read.push(config.procfs.clone());
+        if places::are_asked_for(&config.labels) {
+            read.extend([places::PODS, places::LINKS].map(PathBuf::from));
+        }
         let linked = LINKS.iter().filter_map(|link| fs::canonicalize(link).ok());
         read.extend(linked.filter_map(|file| file.parent().map(Path::to_owned)));
+        read.extend(config.file.iter().flat_map(|file| around(file)));
         let mut places = Vec::new();
         // Each once, and none that lies in another.
         for place in read {
@@ -94,10 +101,23 @@ impl Places {
         }
         let write = match &config.output {
             Output::Folder(folder) => Some(room(folder)),
-            Output::Stdout => None,
+            Output::Stdout | Output::Nowhere => None,
         };
         Self { read: places, write }
     }
+}
+
+/// Where a file that may be replaced can be read again: the folder it is in, and the one that it
+/// is a link into. One in the root folder can be read as it is and no other in its place, or
+/// everything could be.
+fn around(file: &Path) -> Vec<PathBuf> {
+    let here = path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let there = fs::canonicalize(file).unwrap_or_else(|_| here.clone());
+    let place = |file: PathBuf| match file.parent() {
+        Some(folder) if folder.parent().is_some() => folder.to_owned(),
+        _ => file,
+    };
+    vec![place(here), place(there)]
 }
 
 /// Below which folder `folder` can be made anew when it is gone: the one it is in, since a
@@ -142,6 +162,17 @@ mod tests {
         assert_eq!(room(&folder), Path::new("/tmp"));
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(room(&folder), Path::new("/tmp"));
+    }
+
+    #[test]
+    fn the_configuration_is_read_again_where_it_is_and_where_a_link_leads() {
+        let root = tempfile::tempdir_in("/tmp").unwrap();
+        let link = root.path().join("ngraph.toml");
+        std::os::unix::fs::symlink("/usr/lib/os-release", &link).unwrap();
+        let there = fs::canonicalize("/usr/lib/os-release").unwrap();
+        assert_eq!(around(&link), [root.path(), there.parent().unwrap()]);
+        let in_root = Path::new("/ngraph.toml");
+        assert_eq!(around(in_root), [in_root, in_root]);
     }
 
     #[test]

@@ -3,11 +3,14 @@
 
 mod edge;
 mod fold;
+mod reload;
 #[cfg(test)]
 mod tests;
 mod view;
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
+
+use foldhash::HashMap;
 
 pub use edge::EdgeKey;
 pub use view::{EdgeRow, Peer, View};
@@ -15,9 +18,10 @@ pub use view::{EdgeRow, Peer, View};
 pub use crate::names::Answer;
 use crate::{
     flow::{Address, Role},
-    live::Change,
+    labels::Mark,
+    live::{Change, Follower},
 };
-use edge::{Edge, Tally};
+use edge::{Edge, Tally, Told};
 
 /// What bounds the graph.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +34,7 @@ pub struct Limits {
     pub name_wait: Duration,
 }
 
-/// Edges by direction and addresses.
+/// Edges by direction, addresses and labels.
 ///
 /// An edge costs about 200 bytes. Between two files there may be twice as many as a file
 /// may hold; past that the smallest are folded at once.
@@ -88,39 +92,56 @@ impl Graph {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            edges: HashMap::new(),
+            edges: HashMap::default(),
             shown: PerRole::default(),
             other: PerRole::default(),
             folded: PerRole::default(),
             new_peers: Vec::new(),
         }
     }
+}
 
-    /// Takes in a change of the live set; `now` is the boot time.
-    pub fn apply(&mut self, change: &Change, now: Duration) {
+impl Follower for Graph {
+    fn apply(&mut self, change: &Change, now: Duration) {
         match change {
-            Change::Opened { flow, role, is_new } => {
-                self.tally(EdgeKey::new(*role, flow), now, |tally| {
+            Change::Opened { flow, role, mark, is_new } => {
+                self.tally(EdgeKey::new(*role, flow, *mark), now, |tally| {
                     tally.open += 1;
                     tally.opened += u64::from(*is_new);
                     tally.is_connection = true;
                 });
             }
-            Change::Closed { flow, role, is_brief } => {
-                self.tally(EdgeKey::new(*role, flow), now, |tally| {
+            Change::Closed { flow, role, mark, is_brief } => {
+                let key = EdgeKey::new(*role, flow, *mark);
+                let is_untold = *is_brief || self.is_passed_over(&key);
+                self.tally(key, now, |tally| {
                     tally.open = tally.open.saturating_sub(1);
-                    tally.brief += u64::from(*is_brief);
+                    tally.brief += u64::from(is_untold);
                 });
             }
-            Change::OpenedAlike { flow, role, count } => {
-                self.tally(EdgeKey::new(*role, flow), now, |tally| {
+            Change::Relabelled { flow, role, from, mark, is_untold } => {
+                let untold = u64::from(*is_untold);
+                let from = EdgeKey::new(*role, flow, *from);
+                self.tally(from, now, |tally| {
+                    tally.open = tally.open.saturating_sub(1);
+                    tally.opened = tally.opened.saturating_sub(untold);
+                });
+                self.tally(EdgeKey::new(*role, flow, *mark), now, |tally| {
+                    tally.open += 1;
+                    tally.opened += untold;
+                    tally.is_connection = true;
+                });
+                self.forget_nothing(from);
+            }
+            Change::OpenedAlike { flow, role, mark, count } => {
+                self.tally(EdgeKey::new(*role, flow, *mark), now, |tally| {
                     tally.brief += count;
                     tally.opened += count;
                     tally.is_connection = true;
                 });
             }
-            Change::Found { flow, role } => {
-                let key = EdgeKey::new(*role, flow);
+            Change::Found { flow, role, mark } => {
+                let key = EdgeKey::new(*role, flow, *mark);
                 let was_brief = self.edges.get(&key).is_some_and(|edge| edge.tally.brief > 0);
                 self.tally(key, now, |tally| {
                     tally.open += 1;
@@ -128,13 +149,20 @@ impl Graph {
                     tally.is_connection = true;
                 });
             }
-            Change::Failed { flow, reason, count } => {
-                let key = EdgeKey::new(Role::Outbound, flow);
+            Change::Failed { flow, mark, reason, count } => {
+                let key = EdgeKey::new(Role::Outbound, flow, *mark);
                 self.tally(key, now, |tally| tally.failed[*reason as usize] += count);
             }
         }
     }
 
+    /// Those of the edges made since: so their names are there for the next file.
+    fn take_new_peers(&mut self) -> Vec<Address> {
+        std::mem::take(&mut self.new_peers)
+    }
+}
+
+impl Graph {
     /// Connections open now in one direction.
     pub fn open(&self, role: Role) -> u64 {
         let edges: u64 = (self.edges.iter())
@@ -144,10 +172,9 @@ impl Graph {
         edges + self.other.of(role).open
     }
 
-    /// Peers of the edges made since the last call, for their names to be looked up before
-    /// the next file.
-    pub fn take_new_peers(&mut self) -> Vec<Address> {
-        std::mem::take(&mut self.new_peers)
+    /// The labels of every edge.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        self.edges.keys().map(|key| key.mark)
     }
 
     /// The file that [`Graph::file`] gave is written: what it showed as brief is told.
@@ -157,11 +184,19 @@ impl Graph {
             // One without a name wasn't in the file, unless in `other`.
             if edge.name.is_some() || edge.is_folded {
                 edge.tally.brief = 0;
+                edge.told = Told::Shown;
+            } else if edge.told == Told::NotYet {
+                edge.told = Told::PassedOver;
             }
         }
         for role in Role::ALL {
             self.other.of_mut(role).brief = 0;
         }
+    }
+
+    /// Whether files have been written without it, and none with it.
+    fn is_passed_over(&self, key: &EdgeKey) -> bool {
+        self.edges.get(key).is_some_and(|edge| edge.told == Told::PassedOver)
     }
 
     /// Edges of one direction that aren't folded.
@@ -172,6 +207,15 @@ impl Graph {
     /// Edges of one direction folded since the start.
     pub fn folded(&self, role: Role) -> u64 {
         *self.folded.of(role)
+    }
+
+    /// An edge whose connections turned out to be another's never was: no file has told of it.
+    fn forget_nothing(&mut self, key: EdgeKey) {
+        let is_nothing = |edge: &Edge| edge.tally.is_nothing() && !edge.is_folded;
+        if self.edges.get(&key).is_some_and(is_nothing) {
+            self.edges.remove(&key);
+            *self.shown.of_mut(key.role) -= 1;
+        }
     }
 
     /// Counts on an edge, made if need be. A folded edge keeps its own count of open

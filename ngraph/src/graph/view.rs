@@ -4,11 +4,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
     Answer, Graph,
-    edge::{EdgeKey, Tally},
+    edge::{Edge, EdgeKey, Tally},
 };
-use crate::flow::{Reason, Role};
+use crate::{
+    flow::{Reason, Role},
+    labels::Marker,
+};
 
-/// The edges of one file, in the order of direction, source, destination.
+/// The edges of one file, in the order of direction, source, destination, labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     /// The edges.
@@ -28,12 +31,18 @@ pub struct EdgeRow {
     pub peer: Peer,
     /// The peer's host name; empty: none.
     pub name: Arc<str>,
-    /// Connections open now and those opened and closed since the file before.
+    /// The labels that are asked for; none for the `other` edge, which has many of each.
+    pub labels: Vec<(&'static str, String)>,
+    /// Connections open now.
+    pub open: u64,
+    /// Those, and those that opened and closed since the file before.
     pub unique: u64,
     /// Connections opened since the agent started; none where there were only attempts.
     pub opened: Option<u64>,
     /// Failed attempts since the agent started, by index of [`Reason::ALL`].
     pub failed: [u64; Reason::ALL.len()],
+    /// How long the edge has been there; nothing for the `other` edge.
+    pub age: Duration,
 }
 
 /// The other end of an edge.
@@ -46,37 +55,78 @@ pub enum Peer {
 }
 
 impl Graph {
-    /// The edges for a file, folded to the budget. `name` tells a peer's name. Edges whose
-    /// name is still awaited are left out and keep their counts for the next file. Until
-    /// [`Graph::file_written`] the same counts are given again.
-    pub fn file(&mut self, now: Duration, mut name: impl FnMut(IpAddr) -> Answer) -> View {
+    /// The edges for a file, folded to the budget. `marker` knows their labels, `name` tells a
+    /// peer's name. Edges whose name is still awaited are left out and keep their counts for the
+    /// next file. Until [`Graph::file_written`] the same counts are given again.
+    pub fn file(
+        &mut self,
+        now: Duration,
+        marker: &Marker,
+        mut name: impl FnMut(IpAddr) -> Answer,
+    ) -> View {
         self.expire(now);
         for role in Role::ALL {
             self.fold(role);
         }
-        let mut keys: Vec<EdgeKey> =
-            (self.edges.iter()).filter(|(_, edge)| !edge.is_folded).map(|(key, _)| *key).collect();
-        keys.sort_unstable_by_key(|key| (key.role, source(key), key.local, key.peer));
         let mut view = View::default();
-        for key in keys {
-            match self.row(key, now, &mut name) {
+        for key in self.keys(marker) {
+            match self.row(key, now, marker, &mut name) {
                 Some(row) => view.rows.push(row),
                 None => view.waiting += 1,
             }
         }
-        for role in Role::ALL {
-            let tally = self.other.of(role);
-            if tally.weight() > 0 {
-                view.rows.push(other_row(role, tally));
-            }
-        }
+        view.rows.extend(self.others());
         view
+    }
+
+    /// The edges as they are at this moment, without waiting for names; changes nothing.
+    pub fn present(
+        &self,
+        now: Duration,
+        marker: &Marker,
+        mut name: impl FnMut(IpAddr) -> Answer,
+    ) -> View {
+        let row = |key: EdgeKey| {
+            let edge = self.edges.get(&key)?;
+            let name = match (&edge.name, &mut name) {
+                (Some(name), _) => Arc::clone(name),
+                (None, name) => match name(key.peer.ip()) {
+                    Answer::Known(name) => name,
+                    Answer::Pending => Arc::from(""),
+                },
+            };
+            Some(edge_row(&key, edge, name, marker, now))
+        };
+        let mut rows: Vec<EdgeRow> = self.keys(marker).into_iter().filter_map(row).collect();
+        rows.extend(self.others());
+        View { rows, waiting: 0 }
+    }
+
+    /// Those that aren't folded, in their order.
+    fn keys(&self, marker: &Marker) -> Vec<EdgeKey> {
+        let mut keys: Vec<EdgeKey> =
+            (self.edges.iter()).filter(|(_, edge)| !edge.is_folded).map(|(key, _)| *key).collect();
+        let place = |key: &EdgeKey| (key.role, source(key), key.local, key.peer);
+        keys.sort_unstable_by(|one, other| {
+            let by_labels = || marker.order(one.mark, other.mark);
+            place(one).cmp(&place(other)).then_with(by_labels)
+        });
+        keys
+    }
+
+    /// Those that are, together.
+    fn others(&self) -> impl Iterator<Item = EdgeRow> {
+        Role::ALL.into_iter().filter_map(|role| {
+            let tally = self.other.of(role);
+            (tally.weight() > 0).then(|| other_row(role, tally))
+        })
     }
 
     fn row(
         &mut self,
         key: EdgeKey,
         now: Duration,
+        marker: &Marker,
         name: &mut impl FnMut(IpAddr) -> Answer,
     ) -> Option<EdgeRow> {
         let wait = self.limits.name_wait;
@@ -91,18 +141,11 @@ impl Graph {
             },
         };
         edge.name = Some(Arc::clone(&name));
-        Some(EdgeRow {
-            role: key.role,
-            local: Some(key.local.ip()),
-            peer: Peer::Address(peer),
-            name,
-            unique: edge.tally.open + edge.tally.brief,
-            opened: edge.tally.is_connection.then_some(edge.tally.opened),
-            failed: edge.tally.failed,
-        })
+        Some(edge_row(&key, edge, name, marker, now))
     }
 
-    fn expire(&mut self, now: Duration) {
+    /// Edges on which nothing has happened for too long go.
+    pub fn expire(&mut self, now: Duration) {
         let ttl = self.limits.edge_ttl;
         let shown = &mut self.shown;
         self.edges.retain(|key, edge| {
@@ -122,14 +165,33 @@ fn source(key: &EdgeKey) -> crate::flow::Address {
     }
 }
 
+fn edge_row(key: &EdgeKey, edge: &Edge, name: Arc<str>, marker: &Marker, now: Duration) -> EdgeRow {
+    let tally = &edge.tally;
+    EdgeRow {
+        role: key.role,
+        local: Some(key.local.ip()),
+        peer: Peer::Address(key.peer.ip()),
+        name,
+        labels: marker.shown(key.mark),
+        open: tally.open,
+        unique: tally.open + tally.brief,
+        opened: tally.is_connection.then_some(tally.opened),
+        failed: tally.failed,
+        age: now.saturating_sub(edge.since),
+    }
+}
+
 fn other_row(role: Role, tally: &Tally) -> EdgeRow {
     EdgeRow {
         role,
         local: None,
         peer: Peer::Other,
         name: Arc::from(""),
+        labels: Vec::new(),
+        open: tally.open,
         unique: tally.open + tally.brief,
         opened: tally.is_connection.then_some(tally.opened),
         failed: tally.failed,
+        age: Duration::ZERO,
     }
 }

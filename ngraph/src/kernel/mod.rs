@@ -20,9 +20,13 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use log::{Log, debug};
-use ngraph_common::{count, event::FlowEvent, limits, names, overflow::Like};
+use ngraph_common::{
+    count,
+    event::{self, FlowEvent},
+    limits, names,
+    overflow::Like,
+};
 use tokio::io::{Interest, unix::AsyncFd};
-use zerocopy::FromBytes as _;
 
 use crate::hooks::HookSet;
 use attach::Link;
@@ -96,10 +100,10 @@ impl Tracer {
     /// Takes every record out of the ring buffer, in order, and tells how many; `None` is a
     /// record of another size.
     pub fn drain(&mut self, mut take: impl FnMut(Option<&FlowEvent>)) -> usize {
-        let mut records = 0;
+        let (mut records, mut room) = (0, FlowEvent::default());
         while let Some(record) = self.ring.get_mut().next() {
             records += 1;
-            take(FlowEvent::ref_from_bytes(&record).ok());
+            take(event::read(&record, &mut room));
         }
         if let Some(logger) = &mut self.logger {
             logger.flush();
@@ -130,6 +134,7 @@ fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
     let log_level = if is_debugging() { aya_log::Level::Debug as u8 } else { 0 };
     // What a machine with larger pages calls its smallest ring.
     let ring_bytes = plan.ring_bytes.max(rustix::param::page_size() as u32);
+    let mark_bytes = limits::mark_bytes(processors as u32);
     EbpfLoader::new()
         .override_global(names::NET_INUM, &plan.offsets.net_inum, true)
         .override_global(names::SK_PROTOCOL, &plan.offsets.sk_protocol, true)
@@ -141,6 +146,7 @@ fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
         .override_global(names::STATES_SPEAK, &states_speak, true)
         .override_global(names::GRAFT_FOLLOWS, &graft_follows, true)
         .override_global(names::RING_BYTES, &ring_bytes, true)
+        .override_global(names::MARK_BYTES, &mark_bytes, true)
         // Zero takes the log statements out of what the verifier keeps.
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries(names::EVENTS, ring_bytes)

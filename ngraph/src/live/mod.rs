@@ -2,23 +2,27 @@
 //! snapshots. Pure: no clock, no I/O, no errors.
 
 mod alike;
-mod by_flow;
+mod conns;
 mod reconcile;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use foldhash::HashSet;
+use ngraph_common::event::FlowEvent;
 
 use alike::Alike;
-use by_flow::ByFlow;
+use conns::Conns;
 pub use reconcile::{Repairs, Sight};
 
 use crate::{
-    flow::{Flow, Reason, Role},
+    flow::{Address, Flow, Owner, Reason, Role},
+    labels::{Mark, Marker},
     observe::{ConnId, Observation},
 };
 
-/// What becomes of the graph when the set changes.
+/// What becomes of the connections when the set changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A connection is there.
@@ -27,6 +31,8 @@ pub enum Change {
         flow: Flow,
         /// The socket's part in it.
         role: Role,
+        /// Its labels.
+        mark: Mark,
         /// Whether it opened while we looked; not if it was there at the start.
         is_new: bool,
     },
@@ -36,8 +42,23 @@ pub enum Change {
         flow: Flow,
         /// The socket's part in it.
         role: Role,
+        /// Its labels.
+        mark: Mark,
         /// Whether it had opened since the file before.
         is_brief: bool,
+    },
+    /// A connection that is there has other labels: its owner is told of.
+    Relabelled {
+        /// Between whom.
+        flow: Flow,
+        /// The socket's part in it.
+        role: Role,
+        /// Its labels until here.
+        from: Mark,
+        /// Its labels from here on.
+        mark: Mark,
+        /// Whether it opened since the file before, so that no file has told of it.
+        is_untold: bool,
     },
     /// Connections opened that the set doesn't hold: brief, unless they are found.
     OpenedAlike {
@@ -45,6 +66,8 @@ pub enum Change {
         flow: Flow,
         /// The sockets' part in them.
         role: Role,
+        /// Their labels.
+        mark: Mark,
         /// How many.
         count: u64,
     },
@@ -54,11 +77,15 @@ pub enum Change {
         flow: Flow,
         /// The socket's part in it.
         role: Role,
+        /// The labels of those.
+        mark: Mark,
     },
     /// Outbound attempts failed.
     Failed {
         /// Between whom.
         flow: Flow,
+        /// Their labels.
+        mark: Mark,
         /// Why.
         reason: Reason,
         /// How many.
@@ -66,11 +93,25 @@ pub enum Change {
     },
 }
 
-/// The connections that are open. Costs about 200 bytes a connection.
+/// Who is told of changes, and makes something of them.
+pub trait Follower {
+    /// Takes in a change; `now` is the boot time.
+    fn apply(&mut self, change: &Change, now: Duration);
+
+    /// The record that tells of the changes from here on; none: a snapshot, or a number.
+    fn witness(&mut self, _record: Option<&FlowEvent>) {}
+
+    /// Peers that came up since the last call, whose names will be asked for.
+    fn take_new_peers(&mut self) -> Vec<Address> {
+        Vec::new()
+    }
+}
+
+/// The connections that are open. Costs about 100 bytes a connection, and as much again where it
+/// has just grown.
 #[derive(Debug)]
 pub struct LiveSet {
-    conns: HashMap<ConnId, Conn>,
-    by_flow: ByFlow,
+    conns: Conns,
     /// How many connections it may hold.
     room: usize,
     /// Connections that found no room.
@@ -97,8 +138,10 @@ const CLOSED_MOST: usize = 1 << 15;
 
 #[derive(Debug)]
 struct Conn {
+    id: ConnId,
     flow: Flow,
     role: Role,
+    mark: Mark,
     /// Interface that its socket is bound to; 0: none, or a snapshot found it, which shows none.
     link: u32,
     /// File that was being gathered when it opened; `None`: it was there at the start.
@@ -113,13 +156,19 @@ struct Conn {
     is_unseen: bool,
 }
 
+impl Conn {
+    /// Whether no hook named it.
+    fn is_unnamed(&self) -> bool {
+        self.id.sock == 0
+    }
+}
+
 impl LiveSet {
     /// An empty set with room for so many connections.
     pub fn new(room: usize) -> Self {
         Self {
-            conns: HashMap::new(),
-            by_flow: ByFlow::default(),
-            room,
+            conns: Conns::default(),
+            room: room.min(Conns::MOST),
             turned_away: 0,
             is_partial: false,
             alike: Alike::default(),
@@ -131,35 +180,44 @@ impl LiveSet {
         }
     }
 
-    /// Takes an observation in and tells `sink` what changed.
-    pub fn apply(&mut self, observation: Observation, mut sink: impl FnMut(Change)) {
+    /// Takes an observation in and tells `sink` what changed, with labels from `marker`, who
+    /// knows what they mean.
+    pub fn apply(
+        &mut self,
+        observation: Observation,
+        marker: &mut Marker,
+        mut sink: impl FnMut(&Marker, Change),
+    ) {
         match observation {
-            Observation::Opened { id, flow, link, role, may_be_known, .. } => {
+            Observation::Opened { id, flow, link, role, owner, may_be_known } => {
                 let id = id.unwrap_or_else(|| self.serial());
-                let is_known = may_be_known && self.adopt(id, &flow, link);
-                if !is_known {
-                    self.open(id, flow, link, role, &mut sink);
+                if may_be_known && self.adopt(id, &flow, link) {
+                    owner.into_iter().for_each(|owner| self.own(id, &owner, marker, &mut sink));
+                } else {
+                    let mark = marker.mark(&flow, role, owner.as_ref());
+                    self.open(id, flow, link, (role, mark), marker, &mut sink);
                 }
             }
             Observation::OpenedAlike { flow, role, count } => {
                 self.alike.opened(role, &flow, count);
-                sink(Change::OpenedAlike { flow, role, count });
+                let mark = marker.mark(&flow, role, None);
+                sink(marker, Change::OpenedAlike { flow, role, mark, count });
             }
-            // An edge is between hosts, whoever owns its ends.
-            Observation::Owned { .. } => {}
-            Observation::Closed(id) => self.close(id, &mut sink),
+            Observation::Owned { id, owner } => self.own(id, &owner, marker, &mut sink),
+            Observation::Closed(id) => self.close(id, marker, &mut sink),
             Observation::ClosedUnnamed { flow, alike } => {
                 // The hooks know the connections that they named by their identity.
-                match self.by_flow.unnamed(&flow) {
-                    Some(id) => self.close(id, &mut sink),
+                match self.conns.find(&flow, Conn::is_unnamed) {
+                    Some(conn) => self.close(conn.id, marker, &mut sink),
                     None => {
                         alike.into_iter().for_each(|role| self.alike.closed(role, &flow));
                         self.note_closed(flow);
                     }
                 }
             }
-            Observation::Failed { flow, reason, count, .. } => {
-                sink(Change::Failed { flow, reason, count });
+            Observation::Failed { flow, reason, count, owner, .. } => {
+                let mark = marker.mark(&flow, Role::Outbound, owner.as_ref());
+                sink(marker, Change::Failed { flow, mark, reason, count });
             }
         }
     }
@@ -174,6 +232,16 @@ impl LiveSet {
         self.file = self.file.wrapping_add(1);
     }
 
+    /// The labels of those that are open.
+    pub fn marks(&self) -> impl Iterator<Item = Mark> {
+        self.conns.values().map(|conn| conn.mark)
+    }
+
+    /// Those that are open, in no order.
+    pub fn connections(&self) -> impl Iterator<Item = (Flow, Role, Mark)> {
+        self.conns.values().map(|conn| (conn.flow, conn.role, conn.mark))
+    }
+
     /// How many connections are open.
     pub fn len(&self) -> usize {
         self.conns.len()
@@ -186,32 +254,30 @@ impl LiveSet {
 
     /// From here on, connections are known by their flows alone: who named them is gone.
     pub fn forget_names(&mut self) {
-        let mut conns: Vec<(ConnId, Conn)> = self.conns.drain().collect();
-        conns.sort_unstable_by_key(|(id, _)| *id);
-        self.by_flow = ByFlow::default();
-        for (_, conn) in conns {
-            let id = self.serial();
-            self.by_flow.insert(conn.flow, id);
-            self.conns.insert(id, conn);
+        let mut ids: Vec<ConnId> = self.conns.values().map(|conn| conn.id).collect();
+        ids.sort_unstable();
+        for id in ids {
+            let serial = self.serial();
+            self.conns.rename(&id, serial);
         }
     }
 
     /// Gives a connection that a snapshot found the identity that an event tells of it.
     fn adopt(&mut self, id: ConnId, flow: &Flow, link: u32) -> bool {
-        let Some(found) = self.by_flow.unnamed(flow) else {
+        if self.conns.contains(&id) {
+            return false;
+        }
+        let Some(found) = self.conns.find_mut(flow, Conn::is_unnamed) else {
             return false;
         };
         // One of those told of by number would have no event any more: it was taken for another
         // one, and isn't counted yet.
-        if self.conns.get(&found).is_some_and(|conn| conn.is_alike) {
+        if found.is_alike {
             return false;
         }
-        let Some(conn) = self.conns.remove(&found) else {
-            return false;
-        };
-        self.by_flow.remove(flow, found);
-        self.by_flow.insert(*flow, id);
-        self.conns.insert(id, Conn { link, ..conn });
+        found.link = link;
+        let serial = found.id;
+        self.conns.rename(&serial, id);
         true
     }
 
@@ -220,26 +286,45 @@ impl LiveSet {
         id: ConnId,
         flow: Flow,
         link: u32,
-        role: Role,
-        sink: &mut impl FnMut(Change),
+        (role, mark): (Role, Mark),
+        marker: &Marker,
+        sink: &mut impl FnMut(&Marker, Change),
     ) {
-        if self.conns.contains_key(&id) {
+        if self.conns.contains(&id) {
             return;
         }
         // The kernel gives a flow to one socket of a link at a time. The end of the one before
         // is lost, or on its way: another processor reports it.
-        let is_before = |id: &ConnId| self.conns.get(id).is_some_and(|conn| conn.link == link);
-        let before = self.by_flow.of(&flow).find(is_before);
-        if let Some(before) = before {
-            if before.sock == 0 {
+        if let Some(before) = self.conns.find(&flow, |conn| conn.link == link) {
+            if before.is_unnamed() {
                 self.alike.overtaken(&flow);
             }
-            self.close(before, sink);
+            self.close(before.id, marker, sink);
         }
-        if self.insert(id, flow, link, role, Some(self.file)) {
-            sink(Change::Opened { flow, role, is_new: true });
+        if self.insert(id, flow, link, role, mark, Some(self.file)) {
+            sink(marker, Change::Opened { flow, role, mark, is_new: true });
         } else {
-            sink(Change::OpenedAlike { flow, role, count: 1 });
+            sink(marker, Change::OpenedAlike { flow, role, mark, count: 1 });
+        }
+    }
+
+    /// A connection has an owner, who may be known already.
+    fn own(
+        &mut self,
+        id: ConnId,
+        owner: &Owner,
+        marker: &mut Marker,
+        sink: &mut impl FnMut(&Marker, Change),
+    ) {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
+        let mark = marker.owned(conn.mark, owner);
+        let from = std::mem::replace(&mut conn.mark, mark);
+        if from != mark {
+            let Conn { flow, role, file, .. } = *conn;
+            let is_untold = file == Some(self.file);
+            sink(marker, Change::Relabelled { flow, role, from, mark, is_untold });
         }
     }
 
@@ -250,7 +335,15 @@ impl LiveSet {
     }
 
     /// Holds a connection, if there is room.
-    fn insert(&mut self, id: ConnId, flow: Flow, link: u32, role: Role, file: Option<u32>) -> bool {
+    fn insert(
+        &mut self,
+        id: ConnId,
+        flow: Flow,
+        link: u32,
+        role: Role,
+        mark: Mark,
+        file: Option<u32>,
+    ) -> bool {
         if self.conns.len() >= self.room {
             self.turned_away += 1;
             self.is_partial = true;
@@ -261,20 +354,18 @@ impl LiveSet {
         let is_in_hand = self.closed_since.is_some();
         let snapshot = self.snapshot.wrapping_add(u32::from(is_in_hand));
         let (absent, is_alike, is_unseen) = (0, false, false);
-        let conn = Conn { flow, role, link, file, snapshot, absent, is_alike, is_unseen };
-        self.conns.insert(id, conn);
-        self.by_flow.insert(flow, id);
+        let conn = Conn { id, flow, role, mark, link, file, snapshot, absent, is_alike, is_unseen };
+        self.conns.insert(conn);
         true
     }
 
-    fn close(&mut self, id: ConnId, sink: &mut impl FnMut(Change)) {
+    fn close(&mut self, id: ConnId, marker: &Marker, sink: &mut impl FnMut(&Marker, Change)) {
         let Some(conn) = self.conns.remove(&id) else {
             return;
         };
-        let Conn { flow, role, file, .. } = conn;
-        self.by_flow.remove(&flow, id);
+        let Conn { flow, role, mark, file, .. } = conn;
         self.note_closed(flow);
-        sink(Change::Closed { flow, role, is_brief: file == Some(self.file) });
+        sink(marker, Change::Closed { flow, role, mark, is_brief: file == Some(self.file) });
     }
 
     fn note_closed(&mut self, flow: Flow) {

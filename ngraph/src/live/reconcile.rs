@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Change, LiveSet};
 use crate::{
     flow::{Flow, NetnsId, Role},
+    labels::Marker,
     observe::ConnId,
     snapshot::{RowState, Snapshot},
 };
@@ -51,7 +52,8 @@ impl LiveSet {
         &mut self,
         snapshot: &Snapshot,
         sight: Sight,
-        mut sink: impl FnMut(Change),
+        marker: &mut Marker,
+        mut sink: impl FnMut(&Marker, Change),
     ) -> Repairs {
         self.snapshot = self.snapshot.wrapping_add(1);
         let closed_since = self.closed_since.take().unwrap_or_default();
@@ -66,12 +68,12 @@ impl LiveSet {
             {
                 let role = snapshot.listeners.role_of(&row.flow);
                 let is_counted = sight.is_first || was_partial;
-                self.find(row.flow, role, is_counted, &mut repairs, &mut sink);
+                self.find(row.flow, role, is_counted, marker, &mut repairs, &mut sink);
             }
         }
         self.alike.end_snapshot();
         for id in self.absent_from(snapshot, sight, &mut repairs) {
-            self.close(id, &mut sink);
+            self.close(id, marker, &mut sink);
             repairs.closed += 1;
         }
         repairs
@@ -80,20 +82,17 @@ impl LiveSet {
     /// Notes that a row shows one of the connections of its flow; false: there is none. Rows
     /// have no link, so of twins each row shows another: which one makes no edge differ.
     fn is_confirmed(&mut self, flow: &Flow) -> bool {
-        let mut is_known = false;
-        for id in self.by_flow.of(flow) {
-            let Some(conn) = self.conns.get_mut(&id) else {
-                continue;
-            };
-            is_known = true;
-            if conn.snapshot != self.snapshot {
-                conn.snapshot = self.snapshot;
+        let this = self.snapshot;
+        match self.conns.find_mut(flow, |conn| conn.snapshot != this) {
+            Some(conn) => {
+                conn.snapshot = this;
                 conn.absent = 0;
                 conn.is_unseen = false;
-                break;
+                true
             }
+            // All of them are shown, or there is none.
+            None => self.conns.find(flow, |_| true).is_some(),
         }
-        is_known
     }
 
     /// Whether the next snapshot has to show every connection, and not only those that some
@@ -123,22 +122,26 @@ impl LiveSet {
         flow: Flow,
         role: Role,
         is_counted: bool,
+        marker: &mut Marker,
         repairs: &mut Repairs,
-        sink: &mut impl FnMut(Change),
+        sink: &mut impl FnMut(&Marker, Change),
     ) {
         let id = self.serial();
         let file = (!is_counted).then_some(self.file);
         // One that may be older than we are leaves those that were told of to the next.
         let is_alike = !is_counted && self.alike.find(role, &flow);
-        if !self.insert(id, flow, 0, role, file) {
+        // Those were told of without ports, and it stays among them.
+        let told = if is_alike { Flow { local_port: 0, peer_port: 0, ..flow } } else { flow };
+        let mark = marker.mark(&told, role, None);
+        if !self.insert(id, flow, 0, role, mark, file) {
             // Of those without room, the ones that weren't counted yet can't be told.
             return;
         }
         if is_alike {
-            self.conns.entry(id).and_modify(|conn| conn.is_alike = true);
-            sink(Change::Found { flow, role });
+            self.conns.get_mut(&id).into_iter().for_each(|conn| conn.is_alike = true);
+            sink(marker, Change::Found { flow, role, mark });
         } else {
-            sink(Change::Opened { flow, role, is_new: !is_counted });
+            sink(marker, Change::Opened { flow, role, mark, is_new: !is_counted });
             repairs.opened += u64::from(!is_counted);
         }
     }
@@ -155,15 +158,14 @@ impl LiveSet {
             (!sight.sees_ends || sight.is_lossy) && !snapshot.processes.contains_key(&netns)
         };
         let mut gone = Vec::new();
-        #[expect(clippy::iter_over_hash_type, reason = "which goes first can't be seen")]
-        for (&id, conn) in &mut self.conns {
+        for conn in self.conns.values_mut() {
             let is_judged = is_covered(conn.flow.netns) || is_gone(conn.flow.netns);
             if conn.snapshot == self.snapshot || !is_judged {
                 continue;
             }
             conn.absent += 1;
             if conn.absent >= ABSENCES {
-                gone.push(id);
+                gone.push(conn.id);
             } else {
                 repairs.suspects += 1;
             }

@@ -4,13 +4,10 @@
 //! nobody has accepted yet, nor one that its process has closed and that still says goodbye.
 //! What it doesn't show may well be there.
 
-use std::{
-    collections::HashSet,
-    hash::{BuildHasherDefault, Hasher},
-    io::{ErrorKind, Read},
-};
+use std::io::{ErrorKind, Read};
 
 use anyhow::{Context as _, Result, ensure};
+use foldhash::{HashSet, HashSetExt as _};
 use ngraph_common::held::{HeldSocket, state};
 use zerocopy::FromBytes as _;
 
@@ -22,15 +19,17 @@ use crate::flow::{Address, Flow, NetnsId};
 const CHUNK: usize = 1 << 16;
 const RECORD: usize = size_of::<HeldSocket>();
 
-/// Reads `records` to their end, and adds to `snapshot` what they tell.
+/// Reads `records` to their end, and adds to `snapshot` what they tell, of sockets that are
+/// `likely` so many.
 ///
 /// # Errors
 /// Where reading fails, or ends in the middle of a record. What was read until then is added.
-pub fn read(mut records: impl Read, snapshot: &mut Snapshot) -> Result<()> {
+pub fn read(mut records: impl Read, likely: usize, snapshot: &mut Snapshot) -> Result<()> {
     let mut chunk = vec![0; CHUNK];
     let mut filled = 0;
     // A socket is shown by each of its descriptors, and children may have thousands of them.
-    let mut shown: HashSet<u64, BuildHasherDefault<ByAddress>> = HashSet::default();
+    let mut shown = HashSet::with_capacity(likely);
+    snapshot.rows.reserve(likely);
     loop {
         match records.read(&mut chunk[filled..]) {
             Ok(0) => break,
@@ -52,25 +51,6 @@ pub fn read(mut records: impl Read, snapshot: &mut Snapshot) -> Result<()> {
     }
     ensure!(filled == 0, "the iterator over open files ends in the middle of a record");
     Ok(())
-}
-
-/// Hashes a socket's address, which nobody can choose, by one multiplication.
-#[derive(Default)]
-struct ByAddress(u64);
-
-impl Hasher for ByAddress {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
-    }
-
-    fn write_u64(&mut self, address: u64) {
-        // 2^64 by the golden ratio. What differs goes up, and is wanted at both ends.
-        self.0 = (self.0 ^ address).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 fn add(snapshot: &mut Snapshot, socket: &HeldSocket) {
@@ -131,7 +111,7 @@ mod tests {
     fn a_socket_with_several_descriptors_is_one_row() {
         let sockets = [1, 2, 1, 3, 2].map(|sock| socket(sock, state::ESTABLISHED));
         let mut snapshot = Snapshot::default();
-        read(sockets.as_bytes(), &mut snapshot).unwrap();
+        read(sockets.as_bytes(), 0, &mut snapshot).unwrap();
         assert_eq!(ports(&snapshot), [1, 2, 3]);
     }
 
@@ -140,7 +120,7 @@ mod tests {
         let sockets = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255]
             .map(|state| socket(u64::from(state) + 100, state));
         let mut snapshot = Snapshot::default();
-        read(sockets.as_bytes(), &mut snapshot).unwrap();
+        read(sockets.as_bytes(), 0, &mut snapshot).unwrap();
         assert_eq!(ports(&snapshot), [101, 102, 104, 105, 108, 109, 111]);
         assert_eq!(snapshot.rows[1].state, RowState::Attempt);
         let flow = Flow { local_port: 110, ..snapshot.rows[0].flow };
@@ -153,7 +133,7 @@ mod tests {
         let sockets = [1, 2, 3].map(|sock| socket(sock, state::ESTABLISHED));
         for size in 1..=RECORD * 2 {
             let mut snapshot = Snapshot::default();
-            read(Slowly(sockets.as_bytes(), vec![0, size, 0, size]), &mut snapshot).unwrap();
+            read(Slowly(sockets.as_bytes(), vec![0, size, 0, size]), 0, &mut snapshot).unwrap();
             assert_eq!(ports(&snapshot), [1, 2, 3], "{size}");
         }
     }
@@ -163,7 +143,7 @@ mod tests {
         let sockets = [1, 2].map(|sock| socket(sock, state::ESTABLISHED));
         let mut snapshot = Snapshot::default();
         let cut = &sockets.as_bytes()[..RECORD + 1];
-        read(cut, &mut snapshot).unwrap_err();
+        read(cut, 0, &mut snapshot).unwrap_err();
         assert_eq!(ports(&snapshot), [1]);
     }
 }

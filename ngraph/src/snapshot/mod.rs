@@ -7,13 +7,14 @@ pub mod procfs;
 mod table;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     path::PathBuf,
     time::Duration,
 };
 
 use anyhow::Result;
+use foldhash::HashSet;
 use namespaces::Witnesses;
 
 use crate::{
@@ -32,6 +33,8 @@ pub struct Look {
     pub held: Option<Result<File>>,
     /// Of which of them the TCP tables are read, too.
     pub tables: Tables,
+    /// How many rows there will be, about: room that is made at once isn't moved as it grows.
+    pub likely: usize,
 }
 
 /// Namespaces whose TCP tables are read.
@@ -61,7 +64,7 @@ impl Tables {
 /// Where the agent's own namespace can't be looked at. Other trouble is a problem noted in the
 /// snapshot, which doesn't cover what it had to leave out.
 pub fn take(look: Look, now: impl Fn() -> Duration) -> Result<Snapshot> {
-    let Look { root, scope, held, mut tables } = look;
+    let Look { root, scope, held, mut tables, likely } = look;
     let began = now();
     let mut snapshot = Snapshot::default();
     let witnesses = match scope {
@@ -69,7 +72,7 @@ pub fn take(look: Look, now: impl Fn() -> Duration) -> Result<Snapshot> {
         Scope::All => namespaces::all(&root, &mut snapshot.problems)?,
     };
     if let Some(held) = held
-        && let Err(err) = held.and_then(|held| held::read(held, &mut snapshot))
+        && let Err(err) = held.and_then(|held| held::read(held, likely, &mut snapshot))
     {
         snapshot.problems.push(format!("every TCP table is read instead: {err:#}"));
         tables = Tables::All;

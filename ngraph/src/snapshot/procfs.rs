@@ -24,7 +24,8 @@ use crate::{
 /// Where the agent's own namespace can't be read. Another one's trouble is a problem noted
 /// in the snapshot, which doesn't cover that namespace.
 pub fn take(root: &Path, scope: Scope, now: impl Fn() -> Duration) -> Result<Snapshot> {
-    super::take(Look { root: root.to_owned(), scope, held: None, tables: Tables::All }, now)
+    let (root, tables) = (root.to_owned(), Tables::All);
+    super::take(Look { root, scope, held: None, tables, likely: 0 }, now)
 }
 
 /// Reads the TCP tables of these namespaces, through their processes, into the snapshot.

@@ -8,13 +8,14 @@ use std::{
     process::Command,
 };
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, mount_remount, unmount};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use tempfile::TempDir;
 
 use crate::{
     is_possible,
     support::{
         agent::{Agent, command},
+        disk::{make_read_only, make_writable, mounted},
         isolated,
         limited::{NOBODY, Place},
         metrics::Metrics,
@@ -64,7 +65,7 @@ fn a_read_only_disk_keeps_the_last_good_file_and_is_told_once() {
             last_good: &agent.file(),
         };
         let before = trouble.last_for(&agent);
-        mount_remount(folder.path(), MountFlags::empty(), c"").unwrap();
+        make_writable(folder.path());
         all_is_told_again(agent, before);
     });
 }
@@ -139,8 +140,7 @@ fn a_disk_that_is_unmounted_from_a_read_only_one_is_told_once_until_it_is_back()
     isolated(|| {
         netns::enter_new();
         netns::enter_new_mounts();
-        let root = TempDir::new().unwrap();
-        mount("tmpfs", root.path(), "tmpfs", MountFlags::empty(), None).unwrap();
+        let root = mounted(c"");
         let disk = Disk::mount(TempDir::new_in(root.path()).unwrap());
         make_read_only(root.path());
         let agent = Agent::run(into(&disk.folder()), &disk.folder());
@@ -203,8 +203,7 @@ fn all_is_told_again(agent: Agent, told_before: usize) {
 fn agent_on_its_own_disk() -> (TempDir, Agent) {
     netns::enter_new();
     netns::enter_new_mounts();
-    let folder = TempDir::new().unwrap();
-    mount("tmpfs", folder.path(), "tmpfs", MountFlags::empty(), c"size=256k").unwrap();
+    let folder = mounted(c"size=256k");
     let agent = Agent::run(into(folder.path()), folder.path());
     agent.wait_for("the first file", |_| true);
     (folder, agent)
@@ -247,11 +246,6 @@ impl Disk {
     fn back(&self) {
         mount_bind(self.other.path(), self.at.path()).unwrap();
     }
-}
-
-fn make_read_only(disk: &Path) {
-    // Not while the agent has a file open there for writing.
-    wait_for("a moment without a writer", || mount_remount(disk, MountFlags::RDONLY, c"").ok());
 }
 
 /// Leaves no byte of room in `folder`.

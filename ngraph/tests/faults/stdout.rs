@@ -1,13 +1,13 @@
 //! The file on stdout.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::Stdio,
-};
+use std::process::Stdio;
 
 use crate::{
     run,
-    support::{agent::command, metrics::Metrics},
+    support::{
+        agent::{command, ends_well_after_a_line},
+        metrics::Metrics,
+    },
 };
 
 const ONCE: [&str; 5] = ["--once", "--output", "-", "--no-resolve", "--capture=procfs"];
@@ -47,14 +47,6 @@ fn a_reader_who_never_reads_is_no_failure() {
 
 #[test]
 fn a_reader_who_has_seen_enough_ends_the_agent_without_failure() {
-    let mut command =
-        command(&["--interval=1", "--output", "-", "--no-resolve", "--capture=procfs"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    stdout.read_line(&mut String::new()).unwrap();
-    drop(stdout);
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(!stderr.contains("ERROR") && !stderr.contains("ngraph:"), "{stderr}");
+    let args = ["--interval=1", "--output", "-", "--no-resolve", "--capture=procfs"];
+    ends_well_after_a_line(command(&args));
 }

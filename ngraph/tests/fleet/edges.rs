@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    deploy, programs,
+    deploy, picture, programs,
     prometheus::{Labels, Prometheus},
     support::isolated,
     world::Fleet,
@@ -15,6 +15,8 @@ use crate::{
 /// From where to where how many. The hub has no agent, and c tells nothing of b.
 const TRAFFIC: [(&str, &str, usize); 6] =
     [("a", "b", 7), ("b", "a", 2), ("a", "c", 3), ("b", "c", 5), ("c", "hub", 4), ("a", "a", 6)];
+/// From a to b.
+const REFUSED: usize = 8;
 
 #[test]
 fn a_fleets_edges_are_its_traffic() {
@@ -26,7 +28,9 @@ fn a_fleets_edges_are_its_traffic() {
         for (from, to, count) in TRAFFIC {
             fleet.connect(from, to, count);
         }
-        fleet.refused("a", "b", 8);
+        fleet.refused("a", "b", REFUSED);
+        // First: it is what opened within the window.
+        picture::of_a_range(&fleet, &TRAFFIC, REFUSED as u64);
         // The hub is the one that scrapes: what it opens isn't the test's traffic.
         let scraped = fleet.hub.ip;
         let edges = format!("edge:ngraph_connections_opened:increase5m{{src_ip!='{scraped}'}} > 0");
@@ -60,12 +64,14 @@ fn a_fleets_edges_are_its_traffic() {
 
         let failures = "sum by (instance, dest_ip, reason) (instance_edge:ngraph_connect_failures:increase5m) > 0";
         let refused = labels_of(&[("instance", "a"), ("dest_ip", &b), ("reason", "refused")]);
-        becomes(&fleet.prometheus, failures, [(refused, 8.0)].into());
+        becomes(&fleet.prometheus, failures, [(refused, REFUSED as f64)].into());
 
         fleet.prometheus.wait_for("nothing that the kernel alone counted", |prometheus| {
             let uncaptured = prometheus.query("instance:ngraph_opens_uncaptured:sum").unwrap();
             uncaptured.len() == 2 * fleet.hosts.len() && uncaptured.values().all(|&it| it == 0.0)
         });
+        picture::of_prometheus(&fleet, &TRAFFIC, REFUSED as u64);
+        picture::of_files(&fleet, &TRAFFIC, REFUSED as u64);
         no_rule_fails(&fleet.prometheus);
         no_name_is_made_up(&fleet.prometheus);
     });

@@ -9,6 +9,7 @@ mod support;
 
 mod dashboard;
 mod edges;
+mod picture;
 mod prometheus;
 mod rules;
 mod world;

@@ -33,7 +33,7 @@ pub type Labels = BTreeMap<String, String>;
 
 pub struct Prometheus {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _place: TempDir,
 }
 

@@ -1,18 +1,32 @@
 //! Prometheus' own tool checks the rules and runs their tests.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use crate::{deploy, support::tools::tool};
 
-const RULES: [&str; 2] = ["edges.rules.yml", "alerts.rules.yml"];
-const TESTS: [&str; 2] = ["edges.test.yml", "alerts.test.yml"];
+const RULES: [&str; 3] = ["edges.rules.yml", "alerts.rules.yml", "scale.rules.yml"];
+const TESTS: [&str; 3] = ["edges.test.yml", "alerts.test.yml", "scale.test.yml"];
+
+/// Pages that show what promtool says of some rules.
+const PAGES: [(&str, &[&str]); 2] = [
+    ("prometheus.md", &["edges.rules.yml", "alerts.rules.yml"]),
+    ("scale.md", &["scale.rules.yml"]),
+];
 
 #[test]
 fn promtool_takes_the_rules() {
     if let Some(promtool) = tool("NGRAPH_PROMTOOL") {
-        let said = promtool_says(&promtool, &["check", "rules"], &RULES);
-        let page = fs::read_to_string(deploy("../docs/prometheus.md")).unwrap();
-        assert!(page.contains(&said), "docs/prometheus.md shows something else: {said}");
+        for (page, rules) in PAGES {
+            let said = promtool_says(&promtool, &["check", "rules"], rules);
+            let text = fs::read_to_string(deploy("../docs").join(page)).unwrap();
+            assert!(text.contains(&said), "docs/{page} shows something else: {said}");
+        }
     }
 }
 
@@ -30,7 +44,8 @@ fn no_rule_is_without_a_test() {
     for rules in RULES.map(read) {
         for name in after(&rules, "- record: ").chain(after(&rules, "- alert: ")) {
             // What others are made of is tested with them.
-            let is_part = name.starts_with("instance_") || name.starts_with("address:");
+            let is_part =
+                ["instance_", "address:", "host:"].iter().any(|level| name.starts_with(level));
             assert!(is_part || tests.contains(name), "{name} is in no test");
         }
     }
@@ -46,6 +61,36 @@ fn every_alert_waits_has_a_severity_and_tells_what_to_do() {
             assert!(alert.contains(part), "no `{}`: {alert}", part.trim());
         }
     }
+}
+
+#[test]
+fn what_the_page_drops_is_neither_drawn_nor_alerted_on() {
+    let page = fs::read_to_string(deploy("../docs/scale.md")).unwrap();
+    let dropped = after(&page, "- {source_labels: [__name__], regex: '").next().unwrap();
+    let dropped = dropped.strip_suffix("', action: drop}").unwrap();
+    let dashboard = fs::read_to_string(deploy("grafana/ngraph.json")).unwrap();
+    let used: String = RULES.map(read).into_iter().chain([dashboard]).collect();
+    assert_eq!(matching(dropped, families(&used)), "");
+    let reference = fs::read_to_string(deploy("../docs/reference.md")).unwrap();
+    let there = matching(dropped, families(&reference));
+    assert!(there.lines().count() >= 9, "of the agent's families it drops {there}");
+}
+
+/// The names of the agent's families in a text.
+fn families(text: &str) -> BTreeSet<&str> {
+    let is_part = |it: char| it.is_ascii_alphanumeric() || "_:".contains(it);
+    text.split(|it| !is_part(it)).filter(|word| word.starts_with("ngraph_")).collect()
+}
+
+/// Those of `names` that a pattern matches whole, a line each.
+fn matching(pattern: &str, names: BTreeSet<&str>) -> String {
+    let mut grep = Command::new("grep");
+    grep.args(["-xE", pattern]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut grep = grep.spawn().unwrap();
+    for name in names {
+        writeln!(grep.stdin.as_mut().unwrap(), "{name}").unwrap();
+    }
+    String::from_utf8(grep.wait_with_output().unwrap().stdout).unwrap()
 }
 
 fn promtool_says(promtool: &Path, verb: &[&str], files: &[&str]) -> String {

@@ -40,7 +40,7 @@ pub struct Host {
     pub place: Place,
     _agent: Agent,
     exporter: Exporter,
-    _folder: TempDir,
+    pub folder: TempDir,
 }
 
 /// A network namespace and its address.
@@ -121,7 +121,7 @@ impl Host {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let agent = agent(folder.path(), options);
         let exporter = Exporter::start(&programs.node_exporter, folder.path(), place.ip);
-        Self { name, place, _agent: agent, exporter, _folder: folder }
+        Self { name, place, _agent: agent, exporter, folder }
     }
 }
 

@@ -37,6 +37,16 @@ fn proc_files_of_any_text_are_a_snapshot_or_an_error() {
 }
 
 #[test]
+fn control_groups_and_pods_folders_of_any_text_are_plain_names_or_none() {
+    replay("places", targets::places::run);
+}
+
+#[test]
+fn tracked_connections_of_any_bytes_are_an_answer_or_an_error() {
+    replay("nat", targets::nat::run);
+}
+
+#[test]
 fn answers_of_any_bytes_give_a_host_name_or_none() {
     replay("dns", targets::dns::run);
 }
@@ -62,6 +72,11 @@ fn labels_of_any_text_stay_in_their_quotes() {
 }
 
 #[test]
+fn files_of_any_bytes_are_a_picture_or_an_error() {
+    replay("graph", targets::graph::run);
+}
+
+#[test]
 fn every_folder_of_inputs_is_a_targets() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("fuzz");
     let listed = |kind: &str| -> Vec<String> {
@@ -81,6 +96,7 @@ fn the_seeds_of_the_binary_formats_are_understood() {
     use ngraph::{
         kernel::offsets::Offsets,
         names::{hostname, resolver::ptr_names},
+        nat::message::{self, Answer},
     };
     use ngraph_common::names::ABSENT;
     let seed = |path: &str| {
@@ -97,6 +113,8 @@ fn the_seeds_of_the_binary_formats_are_understood() {
         socket_sk: ABSENT,
     };
     assert_eq!(offsets, expected);
+    let (number, tracked) = message::answer(&seed("nat/entry.bin")).unwrap();
+    assert!(number > 0 && matches!(tracked, Answer::Answers(_)), "{tracked:?}");
     let answer = Message::from_vec(&seed("dns/two_names.bin")).unwrap();
     assert_eq!(hostname::choose(ptr_names(&answer.answers)), Some("api.example".into()));
 }

@@ -1,20 +1,14 @@
 //! What changes the whole machine, or holds it up: only for guests, where nothing else runs
 //! meanwhile.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    net::{SocketAddr, TcpListener, TcpStream},
-    os::fd::OwnedFd,
-    path::Path,
-    thread,
-    time::Duration,
-};
+mod cost;
+
+use std::{collections::BTreeSet, fs, os::fd::OwnedFd, path::Path, thread, time::Duration};
 
 use rustix::{
     io::Errno,
     mount::{MountFlags, mount},
-    net::{self, AddressFamily, SocketFlags, SocketType, sockopt},
+    net::sockopt,
 };
 
 use super::support::{
@@ -23,7 +17,7 @@ use super::support::{
     has_btf, isolated,
     metrics::Metrics,
     netns,
-    traffic::short_connections,
+    traffic::{FullListener, short_connections},
     wait_for,
 };
 use crate::captures;
@@ -44,14 +38,14 @@ fn what_happens_while_another_program_holds_the_processor_is_captured(capture: &
         fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1").unwrap();
         let agent = Agent::start(&["--capture", capture]);
         stay_on_first_processor();
-        let full = full_listener();
+        let full = FullListener::new();
 
         let hog = Hog::start();
         short_connections("127.0.0.1:0", None, OPENED as usize);
         let another = Counter::on("tcp_done");
         let mut attempts: Vec<OwnedFd> = Vec::new();
         while attempts.len() < ATTEMPTS as usize {
-            attempts.push(attempt(full.1));
+            attempts.push(full.attempt());
             // Not all at once: the kernel would leave so much to a task of its own.
             thread::sleep(Duration::from_millis(10));
         }
@@ -127,7 +121,7 @@ fn probes_that_fall_silent_are_noticed_and_come_back(capture: &'static str) {
         assert!(files.len() <= 4, "noticed after {} files\n{}", files.len(), agent.log());
         for part in ["kprobe:tcp_connect has fallen silent", "going on without kprobe:tcp_connect"]
         {
-            assert!(agent.log().contains(part), "{part}: {}", agent.log());
+            agent.says(part);
         }
         assert_eq!(silent.has_hook("raw_tracepoint:inet_sock_set_state"), capture == "auto");
 
@@ -188,22 +182,6 @@ fn both(metrics: &Metrics) -> (u64, u64) {
     (metrics.opened("output"), metrics.opened("input"))
 }
 
-/// A listener whose queue holds one connection, and has it: attempts get no answer.
-fn full_listener() -> (TcpListener, SocketAddr, TcpStream) {
-    let listener = socket(SocketFlags::CLOEXEC);
-    net::bind(&listener, &"127.0.0.1:0".parse::<SocketAddr>().unwrap()).unwrap();
-    net::listen(&listener, 0).unwrap();
-    let listener = TcpListener::from(listener);
-    let address = listener.local_addr().unwrap();
-    (listener, address, TcpStream::connect(address).unwrap())
-}
-
-fn attempt(address: SocketAddr) -> OwnedFd {
-    let socket = socket(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
-    assert_eq!(net::connect(&socket, &address), Err(Errno::INPROGRESS));
-    socket
-}
-
 fn has_timed_out(attempt: &OwnedFd) -> bool {
     match sockopt::socket_error(attempt).unwrap() {
         Ok(()) => false,
@@ -212,10 +190,6 @@ fn has_timed_out(attempt: &OwnedFd) -> bool {
             true
         }
     }
-}
-
-fn socket(flags: SocketFlags) -> OwnedFd {
-    net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap()
 }
 
 /// A switch of the kernel's that is off until this is dropped.

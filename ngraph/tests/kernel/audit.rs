@@ -8,7 +8,7 @@ use super::support::{
     holder::Holder,
     metrics::Metrics,
     netns,
-    traffic::{burst, held, pending_attempt, refused_connects, short_connections},
+    traffic::{FullListener, burst, held, refused_connects, short_connections},
 };
 use crate::captures;
 
@@ -81,8 +81,8 @@ captures!(each_namespace_has_its_own_audit: auto, tracepoint);
 fn an_attempt_on_its_way_explains_the_difference(capture: &str) {
     netns::enter_new();
     let agent = Agent::start(&["--capture", capture]);
-    // A full queue drops the SYN, so this one stays on its way.
-    let (_listener, _queued, pending) = pending_attempt();
+    let full = FullListener::new();
+    let pending = full.attempt();
     let metrics = agent.expect("one is on its way", |it| {
         let (kernel, captured) = audited(it, "output");
         it.sum("ngraph_opens_in_flight", &[]) == kernel - captured && kernel == captured + 1

@@ -1,4 +1,4 @@
-//! A start in the middle of a burst of connections.
+//! Many connections in little time, and a start in the middle of them.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::support::{
-    agent::Agent, metrics::Metrics, netns, tally::Tally, traffic::reset, wait_for,
+    agent::Agent,
+    metrics::Metrics,
+    netns,
+    tally::Tally,
+    traffic::{paced, reset},
+    wait_for,
 };
 use crate::captures;
 
@@ -34,8 +39,13 @@ fn a_start_in_the_middle_of_a_burst_counts_all_that_opens_after_it(capture: &str
                 made.fetch_add(1, Ordering::Relaxed);
             }
         });
+        // However long it takes, as long as it goes on.
         let reaches = |count: u64| {
-            wait_for("the burst goes on", || (made.load(Ordering::Relaxed) >= count).then_some(()));
+            let now = || made.load(Ordering::Relaxed);
+            while now() < count {
+                let so_far = now();
+                wait_for("the burst goes on", || (now() > so_far).then_some(()));
+            }
         };
         reaches(BEFORE);
         let before = made.load(Ordering::Relaxed);
@@ -61,6 +71,30 @@ fn a_start_in_the_middle_of_a_burst_counts_all_that_opens_after_it(capture: &str
     });
 }
 captures!(a_start_in_the_middle_of_a_burst_counts_all_that_opens_after_it: auto, tracepoint);
+
+/// Connections a second, and how many are made at that rate; the last is more than most
+/// machines make.
+const RATES: [(u32, u64); 3] = [(1_000, 500), (10_000, 5_000), (40_000, 10_000)];
+
+fn at_each_rate_what_is_captured_is_what_the_kernel_counts(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let mut all = 0;
+    for (rate, count) in RATES {
+        paced(rate, count);
+        all += count;
+        let metrics = agent.expect(&format!("all {count} at {rate} a second are counted"), |it| {
+            let of = |family, direction| it.sum(family, &[("direction", direction)]);
+            ["output", "input"].iter().all(|direction| {
+                it.opened(direction) == all
+                    && of("ngraph_kernel_opens_total", *direction) == all
+                    && of("ngraph_captured_opens_total", *direction) == all
+            })
+        });
+        assert_eq!(Tally::of(&metrics).lost, 0, "{metrics:#?}\n{}", agent.log());
+    }
+}
+captures!(at_each_rate_what_is_captured_is_what_the_kernel_counts: auto, tracepoint);
 
 fn seen(metrics: &Metrics) -> u64 {
     metrics.opened("output").min(metrics.opened("input"))

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use ngraph::{agent::capture, config::Config, fence, hooks::HookSet};
+use ngraph::{collect::capture, config::Config, fence, hooks::HookSet};
 use ngraph_common::event::hook;
 use rustix::{
     io::Errno,

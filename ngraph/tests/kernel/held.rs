@@ -10,8 +10,8 @@ use std::{
 };
 
 use ngraph::{
-    agent::capture,
     clock,
+    collect::capture,
     config::{Config, Scope},
     flow::{Flow, NetnsId, Role},
     snapshot::{self, Look, RowState, Snapshot, Tables, procfs},
@@ -88,7 +88,7 @@ fn the_iterator_and_the_tables_show_the_same_connections(capture: &'static str) 
             let held = captured.tracer.as_mut().unwrap().held_sockets();
             let (root, scope) = (Path::new("/proc"), Scope::All);
             let tables = Tables::NONE;
-            let look = Look { root: root.to_owned(), scope, held: Some(held), tables };
+            let look = Look { root: root.to_owned(), scope, held: Some(held), tables, likely: 0 };
             let shown = snapshot::take(look, clock::since_boot).unwrap();
             assert!(shown.namespaces.is_empty() && !shown.is_whole);
             (shown, procfs::take(root, scope, clock::since_boot).unwrap())

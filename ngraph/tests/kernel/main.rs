@@ -9,6 +9,7 @@ mod bounds;
 mod burst;
 mod clocks;
 mod company;
+mod containers;
 mod counts;
 mod direction;
 mod endings;
@@ -16,9 +17,11 @@ mod failures;
 mod fence;
 mod handshakes;
 mod held;
+mod labels;
 mod loss;
 mod moving;
 mod namespaces;
+mod nat;
 mod owner;
 mod privileges;
 mod protocols;
@@ -27,6 +30,7 @@ mod start;
 #[path = "../support/mod.rs"]
 mod support;
 mod uring;
+mod watch;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -9,7 +9,8 @@ use std::{
 use ngraph::{
     flow::Flow,
     graph::{Answer, EdgeKey, EdgeRow, Graph, Limits, Peer},
-    live::{Change, LiveSet, Sight},
+    labels::{Label, Labels, Mark, Marker},
+    live::{Change, Follower as _, LiveSet, Sight},
     snapshot::Snapshot,
 };
 use proptest::prelude::*;
@@ -23,6 +24,8 @@ const LOSSY: [Fate; 2] = [Fate::Lost, Fate::Counted];
 struct Run {
     world: World,
     live: LiveSet,
+    /// Every label there is: the sums over them are held against the truth.
+    marker: Marker,
     graph: Graph,
     /// What is open and how often it opened, by the changes alone.
     shown: Shown,
@@ -57,6 +60,10 @@ impl Run {
         let mut run = Self {
             world: World::new(states_speak, older),
             live: LiveSet::new(1_000),
+            marker: Marker::new(
+                Labels::from([Label::Port, Label::Process, Label::Netns]),
+                Box::new(()),
+            ),
             graph: Graph::new(limits),
             shown: Shown::default(),
             snapshot: None,
@@ -94,9 +101,9 @@ impl Run {
     }
 
     fn drain(&mut self) {
-        let Self { world, live, graph, shown, .. } = self;
+        let Self { world, live, graph, marker, shown, .. } = self;
         for observation in world.drain() {
-            live.apply(observation, |change| take(graph, shown, change));
+            live.apply(observation, marker, |_, change| take(graph, shown, change));
         }
     }
 
@@ -136,8 +143,8 @@ impl Run {
         snapshot.rows.extend(held.filter_map(|slot| self.world.row(slot)));
         self.drain();
         let sight = Sight { sees_ends: true, is_lossy: false, is_first: false };
-        let Self { live, graph, shown, .. } = self;
-        live.reconcile(&snapshot, sight, |change| take(graph, shown, change));
+        let Self { live, graph, marker, shown, .. } = self;
+        live.reconcile(&snapshot, sight, marker, |_, change| take(graph, shown, change));
         live.unseen();
     }
 
@@ -154,8 +161,8 @@ impl Run {
         };
         self.mended = self.lost_before;
         self.is_first = false;
-        let Self { live, graph, shown, .. } = self;
-        live.reconcile(&snapshot, sight, |change| take(graph, shown, change));
+        let Self { live, graph, marker, shown, .. } = self;
+        live.reconcile(&snapshot, sight, marker, |_, change| take(graph, shown, change));
     }
 
     fn file(&mut self) {
@@ -167,19 +174,25 @@ impl Run {
         self.world.brief = Default::default();
     }
 
-    /// What a file says of each edge that has something to say.
+    /// What a file says of each edge that has something to say, its labels left out.
     fn told(&mut self) -> Edges {
-        let view = self.graph.file(Duration::from_secs(1), |_| Answer::Known(Arc::from("")));
-        let counts = |row: &EdgeRow| Counts { unique: row.unique, opened: row.opened.unwrap_or(0) };
-        let edges = view.rows.iter().map(|row| (key(row), counts(row)));
-        edges.filter(|(_, counts)| *counts != Counts::default()).collect()
+        let now = Duration::from_secs(1);
+        let view = self.graph.file(now, &self.marker, |_| Answer::Known(Arc::from("")));
+        let mut edges = Edges::new();
+        for row in &view.rows {
+            let counts = edges.entry(key(row)).or_default();
+            counts.unique += row.unique;
+            counts.opened += row.opened.unwrap_or(0);
+        }
+        edges.retain(|_, counts| *counts != Counts::default());
+        edges
     }
 
     /// What it should say.
     fn truth(&self) -> Edges {
         let mut edges = Edges::new();
         for slot in 0..SLOTS {
-            let edge = edges.entry(EdgeKey::new(role(slot), &flow(slot))).or_default();
+            let edge = edges.entry(EdgeKey::new(role(slot), &flow(slot), Mark::NONE)).or_default();
             let is_open = self.world.open.contains_key(&slot);
             edge.unique += u64::from(is_open) + self.world.brief[usize::from(slot)];
             edge.opened += self.world.opened[usize::from(slot)];
@@ -225,7 +238,7 @@ fn take(graph: &mut Graph, shown: &mut Shown, change: Change) {
         Change::Found { flow, .. } => {
             assert!(shown.open.insert(flow), "opened twice: {flow:?}");
         }
-        Change::OpenedAlike { .. } | Change::Failed { .. } => {}
+        Change::Relabelled { .. } | Change::OpenedAlike { .. } | Change::Failed { .. } => {}
     }
     graph.apply(&change, Duration::from_secs(1));
 }
@@ -234,7 +247,7 @@ fn key(row: &EdgeRow) -> EdgeKey {
     let (Some(local), Peer::Address(peer)) = (row.local, row.peer) else {
         panic!("folded below the budget: {row:?}");
     };
-    EdgeKey { role: row.role, local: local.into(), peer: peer.into() }
+    EdgeKey { role: row.role, local: local.into(), peer: peer.into(), mark: Mark::NONE }
 }
 
 proptest! {

@@ -6,6 +6,7 @@
 
 mod graph;
 mod live;
+mod picture;
 mod text;
 mod values;
 mod world;

@@ -1,6 +1,6 @@
 //! The file: whatever is put in is read back from it.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use ngraph::{
     export::{
@@ -33,18 +33,22 @@ fn row() -> impl Strategy<Value = EdgeRow> {
         any::<IpAddr>(),
         peer,
         text(),
+        prop::option::of(text()),
         count.clone(),
         prop::option::of(count.clone()),
         prop::array::uniform5(prop_oneof![Just(0), count]),
     )
-        .prop_map(|(role, local, peer, name, unique, opened, failed)| EdgeRow {
+        .prop_map(|(role, local, peer, name, process, unique, opened, failed)| EdgeRow {
             role,
             local: (peer != Peer::Other).then_some(local),
             peer,
             name: Arc::from(name),
+            labels: process.map(|process| ("process", process)).into_iter().collect(),
+            open: unique,
             unique,
             opened,
             failed,
+            age: Duration::ZERO,
         })
 }
 
@@ -65,7 +69,9 @@ fn put_in(rows: &[EdgeRow]) -> Samples {
         };
         let mut put = |family: &str, more: &[(&str, &str)], value: u64| {
             let plain = [("src_ip", &*src), ("dest_ip", &*dest), ("peer_hostname", &*row.name)];
-            let labels: BTreeMap<_, _> = plain.iter().chain(more).copied().collect();
+            let labelled = row.labels.iter().map(|(label, value)| (*label, &**value));
+            let labels: BTreeMap<_, _> =
+                plain.into_iter().chain(labelled).chain(more.iter().copied()).collect();
             let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
             samples.insert((family.to_owned(), labels.into_iter().map(owned).collect()), value);
         };

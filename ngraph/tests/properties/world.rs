@@ -7,7 +7,7 @@ use std::{
 };
 
 use ngraph::{
-    flow::{Flow, NetnsId, Reason, Role},
+    flow::{Flow, NetnsId, Owner, Reason, Role},
     observe::{ConnId, Observation},
     snapshot::{Row, RowState, Snapshot},
 };
@@ -36,7 +36,7 @@ pub enum Step {
     Open { slot: u8, before: Fate, fate: Fate },
     /// A connection closes, if there's one.
     Close { slot: u8, fate: Fate },
-    /// A task takes an inbound connection from the queue, where the probes stand alone.
+    /// A task takes an inbound connection from the queue.
     Accept { slot: u8, fate: Fate },
     /// An attempt fails.
     Fail { slot: u8 },
@@ -97,6 +97,13 @@ pub fn flow(slot: u8) -> Flow {
 /// A slot's role, always the same.
 pub fn role(slot: u8) -> Role {
     if slot < 5 { Role::Outbound } else { Role::Inbound }
+}
+
+/// A slot's owner, always the same: two of them share some edges.
+pub fn owner(slot: u8) -> Owner {
+    let mut comm = [0; 16];
+    comm[0] = b'a' + slot % 2;
+    Owner { pid: 1 + u32::from(slot % 2), cgroup: 1, comm }
 }
 
 /// A connection as it truly is.
@@ -215,8 +222,17 @@ impl World {
         true
     }
 
-    /// A task takes a connection from the queue, and the probes see it for the first time.
+    /// A task takes a connection from the queue: where they stand alone, the probes see it for
+    /// the first time.
     pub fn accept(&mut self, slot: u8, fate: Fate) {
+        if self.states_speak && role(slot) == Role::Inbound {
+            // Lost, an owner is no connection that is, so nothing is to be mended.
+            let named = |conn: &Conn| conn.id.filter(|_| !conn.is_counted);
+            if let Some(id) = self.open.get(&slot).and_then(named).filter(|_| fate == Fate::Told) {
+                self.tell(Observation::Owned { id, owner: owner(slot) }, fate);
+            }
+            return;
+        }
         let is_waiting = |conn: &Conn| conn.id.is_none() && role(slot) == Role::Inbound;
         if self.states_speak || !self.open.get(&slot).is_some_and(is_waiting) {
             return;
@@ -236,7 +252,13 @@ impl World {
         self.tick();
         let flow = Flow { local_port: 1, ..flow(slot) };
         self.tell(
-            Observation::Failed { flow, reason: Reason::Refused, was_sent: true, count: 1 },
+            Observation::Failed {
+                flow,
+                reason: Reason::Refused,
+                was_sent: true,
+                count: 1,
+                owner: Some(owner(slot)),
+            },
             Fate::Told,
         );
     }
@@ -285,7 +307,9 @@ impl World {
     fn opening(&self, slot: u8, id: ConnId, may_be_known: bool) -> Observation {
         let (flow, role) = (flow(slot), role(slot));
         let id = Some(id);
-        Observation::Opened { id, flow, link: 0, role, owner: None, may_be_known }
+        // Who connects is known at once, who accepts only then.
+        let owner = (role == Role::Outbound || may_be_known).then(|| owner(slot));
+        Observation::Opened { id, flow, link: 0, role, owner, may_be_known }
     }
 
     fn tell(&mut self, observation: Observation, fate: Fate) {

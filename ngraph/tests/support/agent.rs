@@ -36,6 +36,18 @@ pub fn command_of(binary: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Runs a command that prints lines until a reader who has seen one is gone, which is no failure.
+pub fn ends_well_after_a_line(mut command: Command) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("ERROR") && !stderr.contains("ngraph:"), "{stderr}");
+}
+
 /// A running agent, in the network namespace of the thread that started it. Dropping it
 /// ends it.
 pub struct Agent {
@@ -61,9 +73,22 @@ impl Agent {
 
     /// The same without waiting.
     pub fn launch(args: &[&str]) -> Self {
+        let quick: Vec<&str> =
+            ["--interval=1", "--no-resolve"].into_iter().chain(args.iter().copied()).collect();
+        Self::launch_as_given(&quick)
+    }
+
+    /// Starts an agent with these options alone, and waits for its first file.
+    pub fn start_as_given(args: &[&str]) -> Self {
+        let agent = Self::launch_as_given(args);
+        agent.wait_for("the first file", |_| true);
+        agent
+    }
+
+    fn launch_as_given(args: &[&str]) -> Self {
         let folder = TempDir::new().expect("make a folder");
-        let mut command = command(&["--interval=1", "--no-resolve"]);
-        command.arg("--output").arg(folder.path()).args(args);
+        let mut command = command(args);
+        command.arg("--output").arg(folder.path());
         Self::spawn(command, Folder::Own(folder))
     }
 
@@ -88,13 +113,17 @@ impl Agent {
         Self { child, folder, log, reader: Some(reader) }
     }
 
-    /// Where its file is.
-    pub fn file(&self) -> PathBuf {
-        let folder = match &self.folder {
+    /// Where it writes.
+    pub fn folder(&self) -> &Path {
+        match &self.folder {
             Folder::Own(folder) => folder.path(),
             Folder::Given(folder) => folder,
-        };
-        folder.join("ngraph.prom")
+        }
+    }
+
+    /// Where its file is.
+    pub fn file(&self) -> PathBuf {
+        self.folder().join("ngraph.prom")
     }
 
     /// Its process id.
@@ -113,6 +142,11 @@ impl Agent {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
+    }
+
+    /// Waits until it has logged `text`, which takes its way here.
+    pub fn says(&self, text: &str) {
+        wait_for(text, || self.log().contains(text).then_some(()));
     }
 
     /// Its last file, if there is one.

@@ -52,6 +52,12 @@ impl Counter {
     }
 }
 
+/// Has the kernel keep the runs of all programs until what this gives is dropped.
+pub fn keep_run_times() -> OwnedFd {
+    // SAFETY: the attribute is a number, of what is kept.
+    owned(unsafe { bpf(ENABLE_STATS, &[STATS_RUN_TIME]) }.expect("keep run times"))
+}
+
 /// Holds the first processor: a thread there that is nearly always within a BPF program, where
 /// interrupts reach it and tasks don't.
 pub struct Hog {
@@ -204,6 +210,8 @@ const PROBE_READ_KERNEL: i32 = 113;
 const MAP_CREATE: i32 = 0;
 const MAP_LOOKUP_ELEM: i32 = 1;
 const PROG_LOAD: i32 = 5;
+const ENABLE_STATS: i32 = 32;
+const STATS_RUN_TIME: u64 = 0;
 const MAP_TYPE_ARRAY: u64 = 2;
 const PROG_TYPE_KPROBE: u64 = 2;
 

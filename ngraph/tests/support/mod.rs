@@ -3,6 +3,8 @@
 
 pub mod agent;
 pub mod bpf;
+pub mod disk;
+pub mod dnat;
 pub mod exporter;
 pub mod holder;
 pub mod http;
@@ -12,8 +14,10 @@ pub mod metrics;
 pub mod netns;
 pub mod sockets;
 pub mod tally;
+pub mod terminal;
 pub mod tools;
 pub mod traffic;
+pub mod watch;
 
 use std::{
     env,

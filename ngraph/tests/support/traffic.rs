@@ -4,11 +4,16 @@ use std::{
     io::{self, Read as _},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::wait_for;
-use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{self, AddressFamily, SocketFlags, SocketType, sockopt},
+};
 
 /// Makes `count` connections to a listener at `listen` (port 0: any), one after the other,
 /// each accepted and closed at once by both ends. Gives the listener's address.
@@ -122,24 +127,66 @@ pub fn burst_of(threads: usize, count: usize) {
             drop(server);
         }
     };
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(connect);
         }
     });
 }
 
-/// An outbound attempt that stays one for as long as it is held: the listener's queue is
-/// full, so the kernel drops the SYN. The last of the three is the attempt.
-pub fn pending_attempt() -> (OwnedFd, TcpStream, OwnedFd) {
-    let (listener, address) = bound_port("127.0.0.1");
-    // A queue of none takes one.
-    net::listen(&listener, 0).expect("listen");
-    let queued = TcpStream::connect(address).expect("connect");
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let pending = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
-        .expect("make a socket");
-    let result = net::connect(&pending, &address);
-    assert_eq!(result, Err(rustix::io::Errno::INPROGRESS));
-    (listener, queued, pending)
+/// Makes `count` connections from two threads, no more than `rate` of them a second, each closed by
+/// a reset.
+pub fn paced(rate: u32, count: u64) {
+    let threads = 2;
+    let step = Duration::from_secs(1) * threads / rate;
+    let connect = || {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let address = listener.local_addr().expect("the listener's address");
+        let start = Instant::now();
+        for made in 0..(count / u64::from(threads)) as u32 {
+            let client = TcpStream::connect(address).expect("connect");
+            let (server, _) = listener.accept().expect("accept");
+            reset(client);
+            drop(server);
+            // Who is late doesn't wait.
+            thread::sleep((step * (made + 1)).saturating_sub(start.elapsed()));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(connect);
+        }
+    });
+}
+
+/// A listener whose queue holds one connection, and has it: the kernel drops the SYNs of
+/// more, so that attempts get no answer.
+pub struct FullListener {
+    address: SocketAddr,
+    _listener: OwnedFd,
+    _queued: TcpStream,
+}
+
+impl FullListener {
+    pub fn new() -> Self {
+        let (listener, address) = bound_port("127.0.0.1");
+        // A queue of none takes one.
+        net::listen(&listener, 0).expect("listen");
+        let queued = TcpStream::connect(address).expect("connect");
+        // Its last ACK may still be under way: the queue is full once there is one to accept.
+        wait_for("a full queue", || {
+            let now = Some(&Timespec::default());
+            (poll(&mut [PollFd::new(&listener, PollFlags::IN)], now) == Ok(1)).then_some(())
+        });
+        Self { address, _listener: listener, _queued: queued }
+    }
+
+    /// An outbound attempt, which stays one for as long as it is held.
+    pub fn attempt(&self) -> OwnedFd {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
+            .expect("make a socket");
+        assert_eq!(net::connect(&socket, &self.address), Err(Errno::INPROGRESS));
+        socket
+    }
 }

@@ -20,7 +20,7 @@ fn systemd_finds_no_fault_with_the_units() {
     let here = text.replace("/usr/bin/ngraph", program.to_str().unwrap());
     assert_ne!(here, text);
     fs::write(&unit, here).unwrap();
-    for dropins in [&[][..], &["all.conf"]] {
+    for dropins in [&[][..], &["all.conf", "nat.conf"]] {
         let folder = place.path().join("ngraph.service.d");
         fs::create_dir_all(&folder).unwrap();
         for dropin in dropins {

@@ -10,6 +10,8 @@ mod support;
 mod analyze;
 mod deb;
 mod machine;
+mod package;
+mod rpm;
 mod service;
 
 use std::{path::PathBuf, process::Command};

@@ -41,6 +41,8 @@ fn the_unit_is_installed_captures_is_watched_and_removed_as_the_page_says() {
         quicker(&machine);
         nothing_is_held_but_what_tracing_takes(&machine);
         every_connection_is_captured(&machine);
+        options_are_read_again_on_reload(&machine);
+        it_serves_the_file_itself(&machine);
         node_exporter_serves_it(&machine);
         one_that_hangs_is_started_anew(&machine);
         with_all_it_sees_other_namespaces(&machine);
@@ -127,6 +129,47 @@ fn every_connection_is_captured(machine: &Machine) {
     });
     let metrics = machine.metrics().unwrap();
     assert!(metrics.has_hook("raw_tracepoint:inet_sock_set_state"), "{}", log(machine));
+}
+
+fn options_are_read_again_on_reload(machine: &Machine) {
+    let (file, dropin) =
+        (machine.path("/etc/ngraph.toml"), machine.path(DROPINS).join("file.conf"));
+    fs::write(&dropin, "[Service]\nEnvironment=NGRAPH_CONFIG=/etc/ngraph.toml\n").unwrap();
+    fs::write(&file, "max-edges = 500\n").unwrap();
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.run(&["systemctl", "restart", "ngraph"]);
+    let budget = |edges: u64| {
+        let metrics = machine.metrics()?;
+        (metrics.sum("ngraph_capacity", &[("of", "edges")]) == edges).then_some(())
+    };
+    wait_for("what the file has", || budget(500));
+    let process = machine.property("MainPID");
+    fs::write(&file, "max-edges = 600\n").unwrap();
+    machine.run(&["systemctl", "reload", "ngraph"]);
+    wait_for("what the file has since", || budget(600));
+    assert_eq!(machine.property("MainPID"), process, "{}", log(machine));
+    wait_for("the end of the reload", || {
+        (machine.property("ActiveState") == "active").then_some(())
+    });
+    fs::remove_file(file).unwrap();
+    fs::remove_file(dropin).unwrap();
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.run(&["systemctl", "restart", "ngraph"]);
+}
+
+fn it_serves_the_file_itself(machine: &Machine) {
+    let dropin = machine.path(DROPINS).join("listen.conf");
+    fs::write(&dropin, "[Service]\nEnvironment=NGRAPH_LISTEN=:9930\n").unwrap();
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.run(&["systemctl", "restart", "ngraph"]);
+    // Nobody else is in the test's namespace.
+    let address = (Ipv4Addr::LOCALHOST, 9930).into();
+    let served = wait_for("the file", || http::get(address, "/metrics").ok());
+    assert_eq!(Metrics::parse(&served).with("ngraph_build_info", &[]).count(), 1);
+    assert_eq!(http::get(address, "/healthz").unwrap(), "ok\n");
+    fs::remove_file(dropin).unwrap();
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.run(&["systemctl", "restart", "ngraph"]);
 }
 
 fn one_that_hangs_is_started_anew(machine: &Machine) {

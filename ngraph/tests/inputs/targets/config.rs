@@ -1,5 +1,5 @@
-//! Text as a command line and an environment: a line is an argument, or a variable where
-//! it begins as those of the agent do.
+//! Text as a command line, an environment and a file: a line is an argument, or a variable where
+//! it begins as those of the agent do; what comes after a line of three dashes is the file.
 
 use std::{
     env,
@@ -7,15 +7,36 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
-use ngraph::{cli, config::Config};
+use ngraph::{
+    cli,
+    config::{Config, file::Settings},
+};
 
 pub fn run(bytes: &[u8]) {
+    let dashes = b"---\n";
+    let cut = bytes.windows(dashes.len()).position(|window| window == dashes);
+    let (bytes, file) = match cut {
+        Some(at) => (&bytes[..at], &bytes[at + dashes.len()..]),
+        None => (bytes, &[][..]),
+    };
+    // What isn't UTF-8 isn't read.
+    let settings = match str::from_utf8(file).map(|text| Settings::parse(&"file", text)) {
+        Ok(Ok(settings)) => settings,
+        Ok(Err(problem)) => {
+            assert!(problem.starts_with("file:") && !problem.contains('\n'), "{problem}");
+            Settings::default()
+        }
+        Err(_) => Settings::default(),
+    };
+    if let Err(error) = cli::parse_over(&settings, ["ngraph"]) {
+        panic!("{settings:?} were taken one by one: {error}");
+    }
     let (variables, args): (Vec<&[u8]>, Vec<&[u8]>) =
         bytes.split(|&byte| byte == b'\n').partition(|line| line.starts_with(b"NGRAPH_"));
     let environment = Environment::set(&variables);
     let program = OsString::from("ngraph");
     let args = args.into_iter().map(|arg| OsStr::from_bytes(arg).to_owned());
-    match cli::parse_from(std::iter::once(program).chain(args)) {
+    match cli::parse_over(&settings, std::iter::once(program).chain(args)) {
         Ok(cli) => match Config::try_from(&cli) {
             Ok(config) => check(&config),
             Err(error) => assert_eq!(error.exit_code(), 2, "{error}"),

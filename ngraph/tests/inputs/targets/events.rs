@@ -7,22 +7,23 @@
 use std::{sync::Arc, time::Duration};
 
 use ngraph::{
-    agent::state::State,
+    collect::state::State,
     config::PeerFilter,
     export::prometheus,
     flow::{NetnsId, Role},
-    graph::{Limits, View},
+    graph::{Graph, Limits, View},
     health::Health,
+    labels::{Label, Labels, Marker},
     live::Sight,
     names::Answer,
     observe::{Observation, Reading},
     snapshot::{Row, RowState, Snapshot},
 };
 use ngraph_common::{
-    event::{FlowEvent, kind},
+    event::{self, EndEvent, FlowEvent, kind},
     overflow::Like,
 };
-use zerocopy::FromBytes as _;
+use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::metrics::Metrics;
 
@@ -36,7 +37,7 @@ pub fn run(bytes: &[u8]) {
 }
 
 struct Run {
-    state: State,
+    state: State<Graph>,
     reading: Reading,
     records: Vec<FlowEvent>,
     now: Duration,
@@ -56,7 +57,12 @@ impl Run {
             name_wait: Duration::from_secs(5),
         };
         let room = usize::from(how >> 2 & 3) * 4 + 1;
-        let state = State::new(limits, room, PeerFilter::default(), reading);
+        let labels = match how & 1 {
+            0 => Labels::new(),
+            _ => Labels::from([Label::Port, Label::Process, Label::Netns]),
+        };
+        let (graph, marker) = (Graph::new(limits), Marker::new(labels, Box::new(())));
+        let state = State::new(graph, room, PeerFilter::default(), marker, reading);
         Self { state, reading, records: Vec::new(), now: Duration::from_secs(1_000), files: 0 }
     }
 
@@ -68,8 +74,16 @@ impl Run {
                     self.record(event);
                     return rest;
                 }
-                // As the agent takes a record of another size.
-                Err(_) => self.state.malformed += 1,
+                Err(_) => match EndEvent::read_from_prefix(bytes) {
+                    Ok((end, rest)) => {
+                        let mut room = FlowEvent::default();
+                        let event = event::read(end.as_bytes(), &mut room).expect("an end");
+                        self.record(*event);
+                        return rest;
+                    }
+                    // As the agent takes a record of another size.
+                    Err(_) => self.state.malformed += 1,
+                },
             },
             2..=4 => {
                 let earlier = self.records.get(usize::from(step >> 3)).copied();
@@ -136,7 +150,7 @@ impl Run {
         let names: Vec<Arc<str>> = (self.records.iter().take(4))
             .map(|event| Arc::from(&*String::from_utf8_lossy(&event.comm)))
             .collect();
-        self.state.graph.file(self.now, |peer| match names.len() {
+        self.state.file(self.now, |peer| match names.len() {
             0 => Answer::Pending,
             count => Answer::Known(names[peer.to_string().len() % count].clone()),
         })
@@ -165,7 +179,7 @@ impl Run {
         for role in Role::ALL {
             let rows = view.rows.iter().filter(|row| row.role == role);
             let open: u64 = rows.map(|row| row.unique).sum();
-            assert_eq!(open, self.state.graph.open(role), "{view:?}");
+            assert_eq!(open, self.state.follower.open(role), "{view:?}");
         }
     }
 }

@@ -7,8 +7,11 @@ pub mod btf;
 pub mod config;
 pub mod dns;
 pub mod events;
+pub mod graph;
 pub mod hosts;
 pub mod labels;
+pub mod nat;
+pub mod places;
 pub mod proc;
 pub mod values;
 

@@ -1,0 +1,33 @@
+//! podman and what it runs containers with, for tests: unpacked into the cache, not installed.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::{apt::Apt, cache::Cache, libraries};
+
+/// What starts a container, from the one that is asked to the one that is alone in a pod.
+const PROGRAMS: [&str; 4] = ["podman", "conmon", "runc", "catatonit"];
+
+/// Brings all of it into one folder, laid out as the system's root is, and gives back where that
+/// is. The libraries are the release's own: those that are installed already are the same.
+pub(crate) fn bring(cache: &Cache, apt: &Apt) -> Result<PathBuf> {
+    let version = apt.own_version(PROGRAMS[0])?;
+    cache.folder(&format!("containers/{}", version.file_name()), |folder| {
+        let mut packages = libraries::of(apt, &PROGRAMS);
+        packages.extend(PROGRAMS.map(str::to_owned));
+        for package in packages {
+            match apt.own_version(&package) {
+                Ok(version) => apt.unpack(&version, folder)?,
+                Err(err) if PROGRAMS.contains(&package.as_str()) => return Err(err),
+                // A library that the release has under another name is missed when podman starts.
+                Err(_) => {}
+            }
+        }
+        // With this the profile of syscalls that runtimes of today have; the release's may be older
+        // than CAP_BPF.
+        let profile = "golang-github-containers-common";
+        let newest = apt.versions(profile)?.into_iter().next();
+        apt.unpack(&newest.with_context(|| apt.not_found(profile))?, folder)
+    })
+}
