@@ -121,6 +121,9 @@ pub mod kind {
     /// An outbound attempt is over without ever having been a connection. The role is
     /// unknown where it is older than the hooks or no SYN ever left.
     pub const FAIL: u8 = 5;
+    /// Of a listener that two processors made a socket for out of one handshake, the one that
+    /// came too late: no connection, and counted by the kernel as one (`PassiveOpens`).
+    pub const SPARE: u8 = 6;
 }
 
 /// Values of [`FlowEvent::hook`], and rows of the counters of [`crate::count`].

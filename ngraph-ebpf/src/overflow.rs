@@ -15,7 +15,7 @@ use crate::{
 pub fn overflow(kind: u8, role: u8, flow: Option<&Flow>, error: u32) -> Outcome {
     let shelf = SHELF.get(0).copied().unwrap_or(0);
     let tells_edge = match kind {
-        kind::OPEN | kind::FAIL => true,
+        kind::OPEN | kind::FAIL | kind::SPARE => true,
         kind::CONNECT | kind::ACCEPT => STATES_SPEAK.load() == 0,
         _ => false,
     };

@@ -1,6 +1,6 @@
 //! The one place that reads kernel memory: a socket's addresses, namespace, protocol, error.
 
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 use ngraph_common::{
@@ -127,6 +127,14 @@ fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
 #[inline(always)]
 pub fn error(sock: SockAddress) -> u32 {
     read_at::<i32>(sock, SK_ERR.load()).unwrap_or(0).unsigned_abs()
+}
+
+/// Whether a socket has its port still: one that closes has given it back (`tcp_set_state`), but
+/// for a listener's child that was never among the connections.
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/tcp.c>
+#[inline(always)]
+pub fn keeps_port(sock: SockAddress) -> bool {
+    read::<u16>(sock, offset_of!(SockCommon, num) as u32).is_some_and(|port| port != 0)
 }
 
 /// `BPF_SOCK_OPS_STATE_CB_FLAG`: the socket calls its control group's programs at each change

@@ -43,6 +43,10 @@ impl Witness {
 #[inline(always)]
 pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
     let Taken { sock, old, .. } = change;
+    // A control group's program is called before a port is given back.
+    if step == Step::GoneHalfOpen && witness == Witness::First && sock::keeps_port(sock) {
+        return spare(sock);
+    }
     if witness != Witness::Cgroup && sock::calls_at_changes(sock) {
         return Outcome::Filtered;
     }
@@ -157,6 +161,19 @@ fn opened_and_gone(sock: SockAddress, witness: Witness) -> Outcome {
     count(hook, count::SEEN);
     count(hook, opened.column());
     emit(hook, kind::CLOSE, sock, &entry, now, &flow, 0)
+}
+
+/// Where two processors take in the end of one handshake at once, each makes a socket, and the
+/// kernel lets the later one go by a change that calls no control group's program.
+/// (`inet_ehash_nolisten`)
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_hashtables.c>
+#[inline(always)]
+fn spare(sock: SockAddress) -> Outcome {
+    let Some(flow) = wanted_flow(sock) else {
+        return Outcome::Filtered;
+    };
+    let entry = Entry::unowned(0, role::INBOUND, phase::TOLD);
+    emit(hook::SET_STATE, kind::SPARE, sock, &entry, 0, &flow, 0)
 }
 
 #[inline(always)]

@@ -156,6 +156,7 @@ fn opens(observation: &Observation) -> Option<(NetnsId, Role, u64)> {
         Observation::Opened { id: Some(_), role: Role::Outbound, owner: None, .. } => None,
         Observation::Opened { flow, role, .. } => Some((flow.netns, *role, 1)),
         Observation::OpenedAlike { flow, role, count } => Some((flow.netns, *role, *count)),
+        Observation::Spare { flow, count } => Some((flow.netns, Role::Inbound, *count)),
         Observation::Failed { flow, was_sent: true, count, .. } => {
             Some((flow.netns, Role::Outbound, *count))
         }
@@ -181,10 +182,16 @@ mod tests {
         PerRole::from_fn(|role| if role == Role::Inbound { inbound } else { outbound })
     }
 
+    const FLOW: Flow = Flow {
+        netns: NETNS,
+        local: Address([0; 16]),
+        peer: Address([0; 16]),
+        local_port: 0,
+        peer_port: 0,
+    };
+
     fn alike(role: Role, count: u64) -> Observation {
-        let (local, peer) = (Address([0; 16]), Address([0; 16]));
-        let flow = Flow { netns: NETNS, local, peer, local_port: 0, peer_port: 0 };
-        Observation::OpenedAlike { flow, role, count }
+        Observation::OpenedAlike { flow: FLOW, role, count }
     }
 
     fn line(audit: &Audit, role: Role) -> (u64, u64) {
@@ -253,6 +260,16 @@ mod tests {
         audit.observe(&alike(Role::Inbound, 70));
         audit.read(NETNS, opens(70, 0), true);
         assert_eq!(line(&audit, Role::Inbound), (70, 70));
+    }
+
+    #[test]
+    fn a_spare_is_one_that_the_kernel_counted() {
+        let mut audit = Audit::default();
+        audit.begin(NETNS, opens(0, 0), opens(0, 0), opens(0, 0));
+        audit.observe(&alike(Role::Inbound, 1));
+        audit.observe(&Observation::Spare { flow: FLOW, count: 1 });
+        audit.read(NETNS, opens(2, 0), true);
+        assert_eq!(line(&audit, Role::Inbound), (2, 2));
     }
 
     #[test]

@@ -64,6 +64,14 @@ pub enum Observation {
         /// How many.
         count: u64,
     },
+    /// Inbound connections that the kernel counted and then had no use for, since another
+    /// processor had made them already.
+    Spare {
+        /// Between whom they would have been.
+        flow: Flow,
+        /// How many.
+        count: u64,
+    },
     /// Outbound attempts are over without having been connections.
     Failed {
         /// Between whom; without the socket's own port where it never had one, and without
@@ -122,6 +130,7 @@ impl Reading {
                 let was_sent = event.role == role::OUTBOUND;
                 Observation::Failed { flow, reason, was_sent, count: 1, owner: owner(event) }
             }
+            kind::SPARE => Observation::Spare { flow: self.flow(event), count: 1 },
             _ => return Err(Malformed),
         };
         Ok(Some(observation))
@@ -139,6 +148,7 @@ impl Reading {
             Some(Observation::Opened { flow, role, .. }) => {
                 Some(Observation::OpenedAlike { flow, role, count })
             }
+            Some(Observation::Spare { flow, .. }) => Some(Observation::Spare { flow, count }),
             Some(Observation::Failed { flow, reason, was_sent, owner, .. }) => {
                 Some(Observation::Failed { flow, reason, was_sent, count, owner })
             }
@@ -174,12 +184,13 @@ impl Reading {
 }
 
 /// The label `kind` of `ngraph_events_total`, for kinds that exist.
-pub const KINDS: [(u8, &str); 5] = [
+pub const KINDS: [(u8, &str); 6] = [
     (kind::ACCEPT, "accept"),
     (kind::CLOSE, "close"),
     (kind::CONNECT, "connect"),
     (kind::FAIL, "fail"),
     (kind::OPEN, "open"),
+    (kind::SPARE, "spare"),
 ];
 
 fn role(role: u8) -> Result<Role, Malformed> {
@@ -284,6 +295,8 @@ mod tests {
         assert_eq!((flow.netns, flow.local_port, flow.peer_port), (NetnsId(5), 0, 0));
         let failed = READING.observe_alike(&like(kind::FAIL), 3);
         assert!(matches!(failed, Ok(Some(Observation::Failed { count: 3, .. }))), "{failed:?}");
+        let spare = READING.observe_alike(&like(kind::SPARE), 3);
+        assert!(matches!(spare, Ok(Some(Observation::Spare { count: 3, .. }))), "{spare:?}");
         for kind in [kind::CLOSE, kind::ACCEPT, kind::CONNECT] {
             assert_eq!(READING.observe_alike(&like(kind), 3), Ok(None), "{kind}");
         }

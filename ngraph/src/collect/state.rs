@@ -280,6 +280,7 @@ fn tell(observation: &Observation) {
         Observation::OpenedAlike { flow, role, count } => {
             debug!("opened {count} {}: {}", part(*role), ends(flow));
         }
+        Observation::Spare { flow, count } => debug!("spare {count}: {}", ends(flow)),
         Observation::Failed { flow, reason, count, .. } => {
             debug!("failed {count}, {}: {}", reason.label(), ends(flow));
         }

@@ -215,6 +215,7 @@ impl LiveSet {
                     }
                 }
             }
+            Observation::Spare { .. } => {}
             Observation::Failed { flow, reason, count, owner, .. } => {
                 let mark = marker.mark(&flow, Role::Outbound, owner.as_ref());
                 sink(marker, Change::Failed { flow, mark, reason, count });

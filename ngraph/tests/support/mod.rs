@@ -12,6 +12,7 @@ pub mod limited;
 pub mod links;
 pub mod metrics;
 pub mod netns;
+pub mod segments;
 pub mod sockets;
 pub mod tally;
 pub mod terminal;

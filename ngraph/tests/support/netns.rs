@@ -34,15 +34,19 @@ pub fn set_parameter(path: &str, value: &str) {
     fs::write(&path, value).unwrap_or_else(|err| panic!("write {value} to {path}: {err}"));
 }
 
-/// What the kernel has counted in the calling thread's namespace under a name of its MIB
-/// `TcpExt`.
+/// What the kernel has counted in the calling thread's namespace under a name of its MIBs `Tcp`
+/// and `TcpExt`.
 pub fn kernel_count(name: &str) -> u64 {
-    let table = fs::read_to_string("/proc/thread-self/net/netstat").expect("the kernel's counts");
-    let mut lines = table.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
-    let names = lines.next().expect("names").split(' ');
-    let mut counts = names.zip(lines.next().expect("counts").split(' '));
-    let (_, count) = counts.find(|it| it.0 == name).unwrap_or_else(|| panic!("no count {name}"));
-    count.parse().expect("a number")
+    let count = [("snmp", "Tcp: "), ("netstat", "TcpExt: ")].into_iter().find_map(|(file, mib)| {
+        let path = format!("/proc/thread-self/net/{file}");
+        let table = fs::read_to_string(path).expect("the kernel's counts");
+        let mut lines = table.lines().filter_map(|line| line.strip_prefix(mib));
+        let names = lines.next().expect("names").split(' ');
+        let mut counts = names.zip(lines.next().expect("counts").split(' '));
+        let (_, count) = counts.find(|it| it.0 == name)?;
+        Some(count.parse().expect("a number"))
+    });
+    count.unwrap_or_else(|| panic!("no count {name}"))
 }
 
 /// Puts the calling thread into a new mount namespace, where what it mounts is its own.
