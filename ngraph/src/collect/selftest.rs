@@ -13,7 +13,7 @@ use ngraph_common::event::{FlowEvent, hook, kind, role};
 
 use crate::{audit::Opens, flow::Address};
 
-/// How long a hook has to report: a thousand times what it takes.
+/// How long a hook has to report, and loopback to connect: a thousand times what it takes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection of the agent with itself, closed, and an attempt that was refused.
@@ -22,6 +22,9 @@ pub struct Loop {
     client: SocketAddr,
     server: SocketAddr,
 }
+
+const IS_NO_CONNECTION: [io::ErrorKind; 2] =
+    [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut];
 
 /// What a loop adds to the kernel's own counts: a connection and a refused attempt.
 pub const OPENS: Opens = Opens::new(1, 2);
@@ -46,17 +49,17 @@ impl Loop {
         let context = "connect to 127.0.0.1 (is the loopback interface up?)";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context(context)?;
         let server = listener.local_addr().context(context)?;
-        let client = TcpStream::connect(server).context(context)?;
+        let client = TcpStream::connect_timeout(&server, PATIENCE).context(context)?;
         let (accepted, _) = listener.accept().context(context)?;
         let made = Self { client: client.local_addr().context(context)?, server };
         // The client first, so that the accepted socket closes whole and at once.
         drop(client);
         drop(accepted);
         drop(listener);
-        match TcpStream::connect(server) {
-            Err(err) if err.kind() == io::ErrorKind::ConnectionRefused => Ok(made),
-            Err(err) => Err(err).context(context),
-            Ok(_) => Ok(made),
+        // A firewall may drop the refusal: given up, the attempt has failed all the same.
+        match TcpStream::connect_timeout(&server, PATIENCE) {
+            Err(err) if !IS_NO_CONNECTION.contains(&err.kind()) => Err(err).context(context),
+            _ => Ok(made),
         }
     }
 

@@ -2,12 +2,13 @@
 //! call, see `ngraph_common::count::Counters`.
 
 use std::{
+    fs,
     ptr::{self, NonNull},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::{maps::Map, util::nr_cpus};
+use aya::maps::Map;
 use ngraph_common::{count, names};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -27,12 +28,22 @@ pub struct Mapped {
 // SAFETY: it owns its mapping and reads it by atomics alone.
 unsafe impl Send for Mapped {}
 
+/// Processors that may ever be there.
+/// <https://docs.kernel.org/admin-guide/cputopology.html>
+const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
+
 /// How many elements the map needs: one for each processor that may ever be there.
 ///
 /// # Errors
 /// Where the kernel doesn't tell how many that are.
 pub fn processors() -> Result<usize> {
-    nr_cpus().map_err(|(what, err)| anyhow::Error::new(err).context(what))
+    let list = fs::read_to_string(POSSIBLE).with_context(|| format!("read {POSSIBLE}"))?;
+    last(&list).map(|last| last + 1).with_context(|| format!("no processor in {POSSIBLE}: {list}"))
+}
+
+/// The last of a list of numbers and ranges in order, as `0-3,8-11`: they may have gaps.
+fn last(list: &str) -> Option<usize> {
+    list.trim().rsplit([',', '-']).next()?.parse().ok()
 }
 
 impl Mapped {
@@ -81,5 +92,19 @@ impl Drop for Mapped {
     fn drop(&mut self) {
         // SAFETY: the mapping is this one's own, and nothing refers to it any more.
         let _ = unsafe { munmap(self.start.as_ptr().cast(), Self::length(self.processors)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_processor_is_found_behind_gaps() {
+        let cases = [("0\n", 0), ("0-3\n", 3), ("0-3,8-11\n", 11), ("0,2\n", 2)];
+        for (list, expected) in cases {
+            assert_eq!(last(list), Some(expected), "{list}");
+        }
+        assert_eq!(last("\n"), None);
     }
 }
