@@ -23,8 +23,7 @@ fn on_sighup_an_agent_takes_what_it_can_and_names_what_it_cannot() {
     let agent = start_in(folder.path(), &file, &[PROCFS]);
     file.write("interval = 1\nkeep = true\nlog-level = 'debug'\nall = true\nprocfs = '/x'\n");
     agent.signal(Signal::HUP);
-    let told = "options are read again, changed: interval, keep, log-level";
-    agent.says(told);
+    agent.says("options are read again, changed: interval, keep, log-level");
     for option in ["all", "procfs"] {
         agent.says(&format!("{option} can't change while the agent runs: it stays as it is"));
     }
@@ -54,13 +53,11 @@ fn a_file_with_a_mistake_changes_nothing_and_ends_nothing() {
     }
     fs::remove_file(file.path()).unwrap();
     agent.signal(Signal::HUP);
-    let gone = "no such file or directory";
-    agent.says(gone);
+    agent.says("no such file or directory");
     agent.settled();
     file.write("interval = 1\n");
     agent.signal(Signal::HUP);
-    let good = "options are read again: nothing to change";
-    agent.says(good);
+    agent.says("options are read again: nothing to change");
     let path = agent.file();
     let (status, log) = agent.stop();
     assert!(status.success() && !path.exists(), "keep = true was taken: {log}");

@@ -63,9 +63,7 @@ fn an_agent_that_starts_while_another_ends_waits_for_its_folder() {
     // It holds its lock and is slow to end.
     first.signal(Signal::STOP);
     let second = Agent::run(into(&first, &["--log-level=debug"]), first.file().parent().unwrap());
-    wait_for("the second one to wait", || {
-        second.log().contains("wait for the lock of the folder").then_some(())
-    });
+    second.says("wait for the lock of the folder");
     first.signal(Signal::KILL);
     first.end();
     second.settled();

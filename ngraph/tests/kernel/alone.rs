@@ -17,7 +17,8 @@ use super::support::{
     has_btf, isolated,
     metrics::Metrics,
     netns,
-    traffic::{FullListener, short_connections},
+    sockets::{address, connecting, deaf_listener},
+    traffic::short_connections,
     wait_for,
 };
 use crate::captures;
@@ -38,14 +39,15 @@ fn what_happens_while_another_program_holds_the_processor_is_captured(capture: &
         fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1").unwrap();
         let agent = Agent::start(&["--capture", capture]);
         stay_on_first_processor();
-        let full = FullListener::new();
+        let anywhere = "127.0.0.1:0".parse().unwrap();
+        let deaf = deaf_listener(anywhere);
 
         let hog = Hog::start();
         short_connections("127.0.0.1:0", None, OPENED as usize);
         let another = Counter::on("tcp_done");
         let mut attempts: Vec<OwnedFd> = Vec::new();
         while attempts.len() < ATTEMPTS as usize {
-            attempts.push(full.attempt());
+            attempts.push(connecting(anywhere, address(&deaf)));
             // Not all at once: the kernel would leave so much to a task of its own.
             thread::sleep(Duration::from_millis(10));
         }
@@ -57,19 +59,17 @@ fn what_happens_while_another_program_holds_the_processor_is_captured(capture: &
         let seen = another.count();
         assert!(seen < ATTEMPTS, "the processor was not held: {seen} ends seen by a kprobe");
 
-        // One more filled the listener's queue.
-        let opened = OPENED + 1;
         if capture == "kprobe" {
             // Tasks call the probes' functions, and don't run meanwhile; to the probes an
-            // attempt is a connection. A snapshot finds the one that nobody accepts.
+            // attempt is a connection.
             let metrics = agent.expect("each call of connect and accept", |it| {
-                both(it) == (opened + ATTEMPTS, opened)
+                both(it) == (OPENED + ATTEMPTS, OPENED)
             });
             assert_eq!(metrics.sum("ngraph_hook_missed_total", &[]), 0, "{metrics:#?}");
         } else {
             let reason = if has_btf() { "timeout" } else { "other" };
             agent.expect("each connection and each attempt", |it| {
-                both(it) == (opened, opened)
+                both(it) == (OPENED, OPENED)
                     && it.sum("ngraph_connect_failures_total", &[("reason", reason)]) == ATTEMPTS
                     && it.sum("ngraph_connect_failures_total", &[]) == ATTEMPTS
             });

@@ -146,7 +146,7 @@ impl Agent {
 
     /// Waits until it has logged `text`, which takes its way here.
     pub fn says(&self, text: &str) {
-        wait_for(text, || self.log().contains(text).then_some(()));
+        self.awaited(text, || self.log().contains(text).then_some(()));
     }
 
     /// Its last file, if there is one.
@@ -156,14 +156,13 @@ impl Agent {
 
     /// Waits for a file of which `fact` holds.
     pub fn wait_for(&self, what: &str, mut fact: impl FnMut(&Metrics) -> bool) -> Metrics {
-        let mut last = None;
-        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            wait_for(what, || {
-                last = self.metrics();
-                last.clone().filter(|metrics| fact(metrics))
-            })
-        }));
-        found.unwrap_or_else(|_| {
+        self.awaited(what, || self.metrics().filter(&mut fact))
+    }
+
+    /// Waits for what `fact` gives, and else shows all that the agent has said.
+    fn awaited<T>(&self, what: &str, fact: impl FnMut() -> Option<T>) -> T {
+        let waited = std::panic::AssertUnwindSafe(|| wait_for(what, fact));
+        std::panic::catch_unwind(waited).unwrap_or_else(|_| {
             let text = fs::read_to_string(self.file()).unwrap_or_else(|err| err.to_string());
             panic!("waited in vain: {what}\n--- log\n{}\n--- file\n{text}", self.log())
         })

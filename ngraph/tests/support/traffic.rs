@@ -10,8 +10,6 @@ use std::{
 
 use super::wait_for;
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
     net::{self, AddressFamily, SocketFlags, SocketType, sockopt},
 };
 
@@ -157,36 +155,4 @@ pub fn paced(rate: u32, count: u64) {
             scope.spawn(connect);
         }
     });
-}
-
-/// A listener whose queue holds one connection, and has it: the kernel drops the SYNs of
-/// more, so that attempts get no answer.
-pub struct FullListener {
-    address: SocketAddr,
-    _listener: OwnedFd,
-    _queued: TcpStream,
-}
-
-impl FullListener {
-    pub fn new() -> Self {
-        let (listener, address) = bound_port("127.0.0.1");
-        // A queue of none takes one.
-        net::listen(&listener, 0).expect("listen");
-        let queued = TcpStream::connect(address).expect("connect");
-        // Its last ACK may still be under way: the queue is full once there is one to accept.
-        wait_for("a full queue", || {
-            let now = Some(&Timespec::default());
-            (poll(&mut [PollFd::new(&listener, PollFlags::IN)], now) == Ok(1)).then_some(())
-        });
-        Self { address, _listener: listener, _queued: queued }
-    }
-
-    /// An outbound attempt, which stays one for as long as it is held.
-    pub fn attempt(&self) -> OwnedFd {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)
-            .expect("make a socket");
-        assert_eq!(net::connect(&socket, &self.address), Err(Errno::INPROGRESS));
-        socket
-    }
 }
