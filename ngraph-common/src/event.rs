@@ -119,7 +119,8 @@ pub mod kind {
     /// is one whose opening was counted in the overflow map.
     pub const CLOSE: u8 = 4;
     /// An outbound attempt is over without ever having been a connection. The role is
-    /// unknown where it is older than the hooks or no SYN ever left.
+    /// unknown where it is older than the hooks, found no room in the socket map, or no SYN
+    /// ever left.
     pub const FAIL: u8 = 5;
     /// Of a listener that two processors made a socket for out of one handshake, the one that
     /// came too late: no connection, and counted by the kernel as one (`PassiveOpens`).

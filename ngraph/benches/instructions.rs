@@ -86,7 +86,7 @@ mod stage {
     #[inline(never)]
     pub fn reconcile(live: &mut LiveSet, snapshot: &Snapshot) -> Repairs {
         let sight = Sight { sees_ends: true, is_lossy: false, is_first: false };
-        live.begin_snapshot();
+        live.begin_snapshot(true);
         live.reconcile(snapshot, sight, &mut Marker::off(), |_, change| {
             black_box(change);
         })

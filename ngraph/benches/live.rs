@@ -33,7 +33,7 @@ fn live(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(connections.into()));
     group.bench_function(format!("reconcile {connections} that are known"), |bencher| {
         bencher.iter(|| {
-            set.begin_snapshot();
+            set.begin_snapshot(true);
             set.reconcile(&snapshot, SIGHT, &mut Marker::off(), |_, change| {
                 black_box(change);
             })

@@ -1,10 +1,10 @@
 //! The audit: what the kernel itself counted beside what was captured, by namespace and
 //! direction. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
-    flow::{NetnsId, Role},
+    flow::{Flow, NetnsId, Role},
     graph::PerRole,
     observe::Observation,
 };
@@ -34,6 +34,9 @@ pub struct Line {
 #[derive(Debug, Default)]
 pub struct Audit {
     rows: BTreeMap<NetnsId, Row>,
+    /// Attempts that were on their way when the hooks were attached; none: they aren't known yet,
+    /// and any without an owner may be one.
+    elders: Option<HashSet<Flow>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,8 +61,35 @@ struct Since {
 impl Audit {
     /// Counts what an observation tells was opened or tried since the hooks are attached.
     pub fn observe(&mut self, observation: &Observation) {
+        if self.is_of_elder(observation) {
+            return;
+        }
         if let Some((netns, role, count)) = opens(observation) {
             *self.rows.entry(netns).or_default().captured.of_mut(role) += count;
+        }
+    }
+
+    /// Of attempts that the hooks didn't see begin, these alone are older than they are. Others
+    /// found no room in the socket map.
+    pub fn know_elders(&mut self, elders: HashSet<Flow>) {
+        self.elders = Some(elders);
+    }
+
+    /// Whether this tells what became of an attempt that the kernel counted before the hooks were
+    /// attached.
+    fn is_of_elder(&mut self, observation: &Observation) -> bool {
+        let (Observation::Opened { flow, role: Role::Outbound, owner: None, .. }
+        | Observation::Failed { flow, was_sent: true, owner: None, .. }) = observation
+        else {
+            return false;
+        };
+        // Of those that were counted by their edge there is no owner left to tell, nor a port.
+        if flow.local_port == 0 {
+            return false;
+        }
+        match &mut self.elders {
+            Some(elders) => elders.remove(flow),
+            None => true,
         }
     }
 
@@ -152,8 +182,6 @@ impl Audit {
 /// What an observation tells of what the kernel counts: where, which way, how many.
 fn opens(observation: &Observation) -> Option<(NetnsId, Role, u64)> {
     match observation {
-        // One without an owner was tried before the hooks were attached.
-        Observation::Opened { id: Some(_), role: Role::Outbound, owner: None, .. } => None,
         Observation::Opened { flow, role, .. } => Some((flow.netns, *role, 1)),
         Observation::OpenedAlike { flow, role, count } => Some((flow.netns, *role, *count)),
         Observation::Spare { flow, count } => Some((flow.netns, Role::Inbound, *count)),
@@ -174,7 +202,10 @@ impl Since {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::{Address, Flow};
+    use crate::{
+        flow::{Address, Reason},
+        observe::ConnId,
+    };
 
     const NETNS: NetnsId = NetnsId(1);
 
@@ -260,6 +291,34 @@ mod tests {
         audit.observe(&alike(Role::Inbound, 70));
         audit.read(NETNS, opens(70, 0), true);
         assert_eq!(line(&audit, Role::Inbound), (70, 70));
+    }
+
+    #[test]
+    fn an_attempt_that_nobody_saw_begin_counts_unless_it_is_older_than_the_hooks() {
+        let flow = |local_port| Flow { local_port, peer_port: 80, ..FLOW };
+        let id = Some(ConnId { sock: 1, opened_ns: 1 });
+        let (role, reason) = (Role::Outbound, Reason::Refused);
+        let opened = |port| {
+            let (flow, owner) = (flow(port), None);
+            Observation::Opened { id, flow, link: 0, role, owner, may_be_known: false }
+        };
+        let failed = |port| {
+            let (flow, was_sent) = (flow(port), port != 0);
+            Observation::Failed { flow, reason, was_sent, count: 1, owner: None }
+        };
+        let mut audit = Audit::default();
+        audit.begin(NETNS, opens(0, 0), opens(0, 0), opens(0, 0));
+        // Until they are known, each may be.
+        audit.observe(&opened(1));
+        audit.observe(&failed(2));
+        audit.know_elders(HashSet::from([flow(3), flow(4)]));
+        (3..=6).for_each(|port| audit.observe(&opened(port)));
+        audit.observe(&failed(4));
+        audit.observe(&failed(7));
+        audit.observe(&failed(0));
+        audit.read(NETNS, opens(0, 4), true);
+        // 5 and 6 opened, and 4 and 7 failed: 4 is a new attempt of an elder's flow by then.
+        assert_eq!(line(&audit, Role::Outbound), (4, 4));
     }
 
     #[test]

@@ -79,7 +79,7 @@ pub enum Observation {
         flow: Flow,
         /// Why.
         reason: Reason,
-        /// Whether a SYN left, since the hooks are attached.
+        /// Whether a SYN left.
         was_sent: bool,
         /// How many.
         count: u64,
@@ -127,7 +127,9 @@ impl Reading {
             kind::CLOSE => Observation::Closed(id),
             kind::FAIL => {
                 let (flow, reason) = (self.flow(event), reason(event.error));
-                let was_sent = event.role == role::OUTBOUND;
+                // One that nobody saw begin has no role; if its SYN never left, it has no port.
+                let is_unseen = event.tgid == 0 && event.local_port != 0;
+                let was_sent = event.role == role::OUTBOUND || is_unseen;
                 Observation::Failed { flow, reason, was_sent, count: 1, owner: owner(event) }
             }
             kind::SPARE => Observation::Spare { flow: self.flow(event), count: 1 },

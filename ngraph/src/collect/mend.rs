@@ -26,12 +26,38 @@ pub(super) struct Pending {
 /// What a snapshot is for.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
+    /// To find what was there before the agent.
+    First,
     /// To see whether all is as the events told: by what some process holds.
     Glance,
     /// To find what there is: of these namespaces all that their tables show.
     Search(Tables),
     /// To see whether what the one before didn't show is gone indeed.
-    Confirmation(Tables),
+    Confirmation {
+        /// The tables that it read.
+        tables: Tables,
+        /// Whether it mended a loss.
+        is_lossy: bool,
+    },
+}
+
+impl Step {
+    /// The tables that a snapshot for this has to read.
+    pub fn tables(&self) -> Tables {
+        match self {
+            Self::First => Tables::All,
+            Self::Glance => Tables::NONE,
+            Self::Search(tables) | Self::Confirmation { tables, .. } => tables.clone(),
+        }
+    }
+}
+
+/// What mending by a snapshot leaves to be done.
+pub(super) struct Left {
+    /// Connections that are gone if the next doesn't show them either.
+    suspects: u64,
+    /// Whether there was a loss to mend.
+    is_lossy: bool,
 }
 
 impl<F: Follower> Collector<F> {
@@ -51,12 +77,9 @@ impl<F: Follower> Collector<F> {
         // What is lost until here is of connections that are drained here, and so judged.
         self.lost_before = self.lost();
         self.drain();
-        self.state.begin_snapshot();
+        let tables = step.tables();
+        self.state.begin_snapshot(matches!(tables, Tables::All));
         self.snapshot_began = clock::since_boot();
-        let tables = match &step {
-            Step::Glance => Tables::NONE,
-            Step::Search(tables) | Step::Confirmation(tables) => tables.clone(),
-        };
         Pending { task: self.snapshot(tables), step }
     }
 
@@ -76,11 +99,7 @@ impl<F: Follower> Collector<F> {
     }
 
     /// Takes in a snapshot, and begins the next where this one asks for more.
-    pub(super) fn take_in(
-        &mut self,
-        snapshot: Result<Snapshot>,
-        step: Option<Step>,
-    ) -> Option<Pending> {
+    pub(super) fn take_in(&mut self, snapshot: Result<Snapshot>, step: Step) -> Option<Pending> {
         self.drain();
         let snapshot = match snapshot {
             Ok(snapshot) => snapshot,
@@ -89,29 +108,38 @@ impl<F: Follower> Collector<F> {
                 return None;
             }
         };
-        let suspects = self.mend(&snapshot, false);
-        match step? {
-            Step::Search(tables) if suspects > 0 => Some(self.begin(Step::Confirmation(tables))),
+        let Left { suspects, is_lossy } = self.mend(&snapshot, &step);
+        let next = match step {
+            Step::Search(tables) if suspects > 0 => Step::Confirmation { tables, is_lossy },
             // The iterator failed, and the tables were read instead.
-            Step::Glance if snapshot.is_whole => {
-                (suspects > 0).then(|| self.begin(Step::Confirmation(Tables::All)))
+            Step::Glance if snapshot.is_whole && suspects > 0 => {
+                Step::Confirmation { tables: Tables::All, is_lossy }
             }
-            Step::Glance => {
+            Step::Glance if !snapshot.is_whole => {
                 let mut namespaces = self.state.unseen();
                 // Others have no process through which to look.
                 namespaces.retain(|netns| snapshot.processes.contains_key(netns));
-                (!namespaces.is_empty()).then(|| self.begin(Step::Search(Tables::Of(namespaces))))
+                match namespaces.is_empty() {
+                    true => return None,
+                    // What came meanwhile may ask for more.
+                    false if self.state.wants_all() => Step::Search(Tables::All),
+                    false => Step::Search(Tables::Of(namespaces)),
+                }
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(self.begin(next))
     }
 
-    pub(super) fn mend(&mut self, snapshot: &Snapshot, is_first: bool) -> u64 {
+    /// Takes in a snapshot that was taken for `step`.
+    pub(super) fn mend(&mut self, snapshot: &Snapshot, step: &Step) -> Left {
+        // Of what was lost, the absence that a confirmation confirms is the first.
+        let confirms_loss = matches!(step, Step::Confirmation { is_lossy: true, .. });
         let sight = Sight {
             // Without BTF they tell of the agent's own namespace alone, and that one has a process.
             sees_ends: self.captured.hooks.states_speak() && self.captured.reading.alias.is_none(),
-            is_lossy: snapshot.is_whole && self.lost() > self.mended,
-            is_first,
+            is_lossy: confirms_loss || snapshot.is_whole && self.lost() > self.mended,
+            is_first: matches!(step, Step::First),
         };
         if snapshot.is_whole {
             // What was lost while it was made is for the next one to mend.
@@ -131,7 +159,7 @@ impl<F: Follower> Collector<F> {
         let repairs = self.state.reconcile(snapshot, sight, now);
         self.ask_names(now);
         self.tell_problems("snapshot", snapshot.problems.clone());
-        repairs.suspects
+        Left { suspects: repairs.suspects, is_lossy: sight.is_lossy }
     }
 
     /// Tells what a source complains of, once per change.

@@ -38,10 +38,10 @@ use crate::{
     live::Follower,
     names::{self, Names},
     pulse::Pulse,
-    snapshot::{Snapshot, Tables},
+    snapshot::Snapshot,
 };
 use capture::Captured;
-use mend::Pending;
+use mend::{Pending, Step};
 use problems::Problems;
 use state::State;
 use surroundings::Surroundings;
@@ -123,7 +123,7 @@ impl<F: Follower> Collector<F> {
             captured.reading,
         );
         // From here on ends are remembered, so that the first snapshot brings none back.
-        state.begin_snapshot();
+        state.begin_snapshot(true);
         let now = clock::since_boot();
         state.begin_audit(&captured.own, &captured.opens);
         captured.backlog.drain(..).for_each(|event| state.record(&event, now));
@@ -158,10 +158,10 @@ impl<F: Follower> Collector<F> {
     pub async fn first_look(&mut self) -> Result<()> {
         self.snapshot_began = clock::since_boot();
         // What was there before must be found now, or it would count as opened later.
-        let snapshot = self.snapshot(Tables::All);
+        let snapshot = self.snapshot(Step::First.tables());
         let snapshot = snapshot.await.context("take the first snapshot")??;
         self.drain();
-        self.mend(&snapshot, true);
+        self.mend(&snapshot, &Step::First);
         Ok(())
     }
 
@@ -182,8 +182,9 @@ impl<F: Follower> Collector<F> {
                 self.drain();
             }
             snapshot = finished(&mut self.pending) => {
-                let step = self.pending.take().map(|pending| pending.step);
-                self.pending = self.take_in(snapshot, step);
+                if let Some(Pending { step, .. }) = self.pending.take() {
+                    self.pending = self.take_in(snapshot, step);
+                }
             }
         }
         Ok(())

@@ -16,12 +16,12 @@ use crate::{
     config::PeerFilter,
     flow::{Flow, NetnsId, Role},
     graph::{Graph, View},
-    labels::Marker,
+    labels::{Mark, Marker},
     live::{Change, Follower, LiveSet, Repairs, Sight},
     names::Answer,
     nat::Counts,
     observe::{KINDS, Malformed, Observation, Reading},
-    snapshot::Snapshot,
+    snapshot::{RowState, Snapshot},
 };
 
 /// The live set, who follows it, and what was counted on the way.
@@ -157,14 +157,19 @@ impl<F: Follower> State<F> {
         self.live.turned_away()
     }
 
-    /// A snapshot is about to begin, after every record until now.
-    pub fn begin_snapshot(&mut self) {
-        self.live.begin_snapshot();
+    /// A snapshot is about to begin, after every record until now. `is_whole`: it is to show every
+    /// connection.
+    pub fn begin_snapshot(&mut self, is_whole: bool) {
+        self.live.begin_snapshot(is_whole);
     }
 
     /// Takes in a snapshot, after every record of its time.
     pub fn reconcile(&mut self, snapshot: &Snapshot, sight: Sight, now: Duration) -> Repairs {
         let Self { live, follower, peers, marker, audit, .. } = self;
+        if sight.is_first {
+            let attempts = snapshot.rows.iter().filter(|row| row.state == RowState::Attempt);
+            audit.know_elders(attempts.map(|row| row.flow).collect());
+        }
         follower.witness(None);
         let repairs = live.reconcile(snapshot, sight, marker, |marker, change| {
             if let Change::Opened { flow, role, is_new: true, .. } = &change {
@@ -212,9 +217,10 @@ impl State<Graph> {
     /// this moment: none of a peer that isn't wanted, and the open connections of who is now.
     pub fn set_peers(&mut self, peers: PeerFilter, now: Duration) {
         let before = std::mem::replace(&mut self.peers, peers);
-        let Self { live, follower, peers, .. } = self;
+        let Self { live, follower, peers, marker, .. } = self;
         follower.retain(|peer| peers.is_wanted(peer));
         for (flow, role, mark) in live.connections() {
+            let (flow, mark) = answered(marker, flow, mark);
             let peer = flow.peer.ip();
             if peers.is_wanted(peer) && !before.is_wanted(peer) {
                 follower.apply(&Change::Opened { flow, role, mark, is_new: false }, now);
@@ -238,10 +244,8 @@ fn take(
     mut change: Change,
     now: Duration,
 ) {
-    if let Change::Relabelled { from, .. } = &mut change
-        && let Some((_, shown)) = marker.backend(*from)
-    {
-        *from = shown;
+    if let Change::Relabelled { flow, from, .. } = &mut change {
+        (_, *from) = answered(marker, *flow, *from);
     }
     let (Change::Opened { flow, mark, .. }
     | Change::Relabelled { flow, mark, .. }
@@ -249,11 +253,19 @@ fn take(
     | Change::Found { flow, mark, .. }
     | Change::Closed { flow, mark, .. }
     | Change::Failed { flow, mark, .. }) = &mut change;
-    if let Some((answers, shown)) = marker.backend(*mark) {
-        (flow.peer, flow.peer_port, *mark) = (answers.address, answers.port, shown);
-    }
+    (*flow, *mark) = answered(marker, *flow, *mark);
     if peers.is_wanted(flow.peer.ip()) {
         follower.apply(&change, now);
+    }
+}
+
+/// A connection and its labels as they are shown: with who answers in the place of whom was asked.
+fn answered(marker: &Marker, flow: Flow, mark: Mark) -> (Flow, Mark) {
+    match marker.backend(mark) {
+        Some((answers, shown)) => {
+            (Flow { peer: answers.address, peer_port: answers.port, ..flow }, shown)
+        }
+        None => (flow, mark),
     }
 }
 

@@ -305,6 +305,7 @@ impl LiveSet {
         if self.insert(id, flow, link, role, mark, Some(self.file)) {
             sink(marker, Change::Opened { flow, role, mark, is_new: true });
         } else {
+            self.turned_away += 1;
             sink(marker, Change::OpenedAlike { flow, role, mark, count: 1 });
         }
     }
@@ -346,7 +347,6 @@ impl LiveSet {
         file: Option<u32>,
     ) -> bool {
         if self.conns.len() >= self.room {
-            self.turned_away += 1;
             self.is_partial = true;
             return false;
         }

@@ -41,10 +41,13 @@ const ABSENCES: u8 = 2;
 
 impl LiveSet {
     /// A snapshot is about to begin, after every event until now has been applied: until it is
-    /// reconciled, ends are remembered, and what opens isn't missed by it.
-    pub fn begin_snapshot(&mut self) {
+    /// reconciled, ends are remembered, and what opens isn't missed by it. `is_whole`: it is to
+    /// show every connection.
+    pub fn begin_snapshot(&mut self, is_whole: bool) {
         self.closed_since = Some(Default::default());
-        self.alike.begin_snapshot();
+        if is_whole {
+            self.alike.begin_snapshot();
+        }
     }
 
     /// Mends the set by `snapshot`, after every event of its time has been applied.
@@ -58,8 +61,11 @@ impl LiveSet {
         self.snapshot = self.snapshot.wrapping_add(1);
         let closed_since = self.closed_since.take().unwrap_or_default();
         let mut repairs = Repairs::default();
-        let was_partial = std::mem::take(&mut self.is_partial);
+        let was_partial = self.is_partial;
         let is_overrun = std::mem::take(&mut self.is_overrun);
+        // What it doesn't show, or can't be believed of, the next may.
+        let leaves_some = is_overrun && (was_partial || sight.is_first);
+        self.is_partial = leaves_some || was_partial && !snapshot.is_whole;
         for row in &snapshot.rows {
             if !self.is_confirmed(&row.flow)
                 && row.state == RowState::Connection
@@ -68,10 +74,15 @@ impl LiveSet {
             {
                 let role = snapshot.listeners.role_of(&row.flow);
                 let is_counted = sight.is_first || was_partial;
-                self.find(row.flow, role, is_counted, marker, &mut repairs, &mut sink);
+                let has_room =
+                    self.find(row.flow, role, is_counted, marker, &mut repairs, &mut sink);
+                // Later ones were told of, and turned away then.
+                self.turned_away += u64::from(!has_room && sight.is_first);
             }
         }
-        self.alike.end_snapshot();
+        if snapshot.is_whole {
+            self.alike.end_snapshot();
+        }
         for id in self.absent_from(snapshot, sight, &mut repairs) {
             self.close(id, marker, &mut sink);
             repairs.closed += 1;
@@ -116,7 +127,7 @@ impl LiveSet {
         namespaces
     }
 
-    /// Takes in a connection that no event told of, or only by number.
+    /// Takes in a connection that no event told of, or only by number; false: it found no room.
     fn find(
         &mut self,
         flow: Flow,
@@ -125,7 +136,7 @@ impl LiveSet {
         marker: &mut Marker,
         repairs: &mut Repairs,
         sink: &mut impl FnMut(&Marker, Change),
-    ) {
+    ) -> bool {
         let id = self.serial();
         let file = (!is_counted).then_some(self.file);
         // One that may be older than we are leaves those that were told of to the next.
@@ -135,7 +146,7 @@ impl LiveSet {
         let mark = marker.mark(&told, role, None);
         if !self.insert(id, flow, 0, role, mark, file) {
             // Of those without room, the ones that weren't counted yet can't be told.
-            return;
+            return false;
         }
         if is_alike {
             self.conns.get_mut(&id).into_iter().for_each(|conn| conn.is_alike = true);
@@ -144,6 +155,7 @@ impl LiveSet {
             sink(marker, Change::Opened { flow, role, mark, is_new: !is_counted });
             repairs.opened += u64::from(!is_counted);
         }
+        true
     }
 
     /// Connections that this snapshot proves gone.

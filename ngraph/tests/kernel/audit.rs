@@ -8,7 +8,8 @@ use super::support::{
     holder::Holder,
     metrics::Metrics,
     netns,
-    traffic::{FullListener, burst, held, refused_connects, short_connections},
+    sockets::{address, connected, connecting, deaf_listener, undeafen},
+    traffic::{burst, held, refused_connects, short_connections},
 };
 use crate::captures;
 
@@ -81,8 +82,8 @@ captures!(each_namespace_has_its_own_audit: auto, tracepoint);
 fn an_attempt_on_its_way_explains_the_difference(capture: &str) {
     netns::enter_new();
     let agent = Agent::start(&["--capture", capture]);
-    let full = FullListener::new();
-    let pending = full.attempt();
+    let deaf = deaf_listener("127.0.0.1:0".parse().unwrap());
+    let pending = connecting("127.0.0.1:0".parse().unwrap(), address(&deaf));
     let metrics = agent.expect("one is on its way", |it| {
         let (kernel, captured) = audited(it, "output");
         it.sum("ngraph_opens_in_flight", &[]) == kernel - captured && kernel == captured + 1
@@ -95,3 +96,31 @@ fn an_attempt_on_its_way_explains_the_difference(capture: &str) {
     });
 }
 captures!(an_attempt_on_its_way_explains_the_difference: auto, tracepoint);
+
+fn attempts_that_found_no_room_in_the_map_are_captured(capture: &str) {
+    const ROOM: usize = 64;
+    const WITHOUT: usize = 20;
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture, "--max-connections", &ROOM.to_string()]);
+    let anywhere = "127.0.0.1:0".parse().unwrap();
+    let deaf = deaf_listener(anywhere);
+    let mut attempts: Vec<_> =
+        (0..ROOM + WITHOUT).map(|_| connecting(anywhere, address(&deaf))).collect();
+    // There is room for no more of them than these, whichever they are.
+    agent.wait_for("the map to be full", |it| {
+        it.sum("ngraph_opens_in_flight", &[]) <= ROOM as u64
+            && audited(it, "output").0 == (ROOM + WITHOUT) as u64
+    });
+    // The last had none: half of them fail, and the others open when there is some.
+    attempts.truncate(ROOM + WITHOUT / 2);
+    attempts.drain(..ROOM / 2);
+    undeafen(&deaf);
+    deaf.set_nonblocking(false).unwrap();
+    let clients: Vec<_> = attempts.into_iter().map(connected).collect();
+    for _ in &clients {
+        drop(deaf.accept().unwrap());
+    }
+    let all = (ROOM + WITHOUT) as u64;
+    agent.expect("each attempt is captured", |it| audited(it, "output") == (all, all));
+}
+captures!(attempts_that_found_no_room_in_the_map_are_captured: auto, tracepoint);

@@ -111,7 +111,7 @@ impl Run {
         if self.snapshot.is_none() {
             self.lost_before = self.world.lost;
             self.drain();
-            self.live.begin_snapshot();
+            self.live.begin_snapshot(true);
             self.snapshot = Some((self.world.snapshot(), u8::MAX));
             self.missed = [0, self.missed[0]];
         }
@@ -137,7 +137,7 @@ impl Run {
         if self.is_first || self.snapshot.is_some() || !is_calm || !self.world.states_speak {
             return;
         }
-        self.live.begin_snapshot();
+        self.live.begin_snapshot(false);
         let mut snapshot = self.world.glance();
         let held = (0..SLOTS).filter(|slot| unheld & 1 << slot == 0);
         snapshot.rows.extend(held.filter_map(|slot| self.world.row(slot)));

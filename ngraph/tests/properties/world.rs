@@ -277,6 +277,7 @@ impl World {
         self.resting.retain(|_, snapshots| *snapshots < 4);
         let mut snapshot = self.glance();
         snapshot.namespaces = snapshot.processes.keys().copied().collect();
+        snapshot.is_whole = true;
         snapshot
     }
 

@@ -86,15 +86,15 @@ fn a_full_set_counts_every_connection_once_and_holds_no_more_than_it_may() {
     let mut set = Set::new(2);
     (1..=5).for_each(|sock| set.apply(opened(sock, sock as u16)));
     assert_eq!((set.live.len(), set.counted(), set.live.turned_away()), (2, 5, 3));
-    set.live.begin_snapshot();
+    set.live.begin_snapshot(true);
     assert_eq!(set.reconcile(&snapshot(&[1, 2, 3, 4, 5]), SIGHT), Repairs::default());
-    assert_eq!((set.live.len(), set.counted()), (2, 5));
+    assert_eq!((set.live.len(), set.counted(), set.live.turned_away()), (2, 5, 3));
     // Room again: those that had none are found, and not as new.
     (1..=2).for_each(|sock| set.apply(closed(sock)));
-    set.live.begin_snapshot();
+    set.live.begin_snapshot(true);
     assert_eq!(set.reconcile(&snapshot(&[4, 5]), SIGHT), Repairs::default());
     assert_eq!((set.live.len(), set.counted()), (2, 5));
-    set.live.begin_snapshot();
+    set.live.begin_snapshot(true);
     (4..=5).for_each(|port| set.apply(closed_unnamed(port, None)));
     assert_eq!(set.reconcile(&snapshot(&[6]), SIGHT).opened, 1, "this one was missed");
 }

@@ -17,12 +17,12 @@ fn the_same_flow_on_two_links_is_two_connections() {
     set.apply(opened_on(3, 2, 1000));
     assert_eq!((set.opens(), set.live.len()), (2, 2));
     for _ in 0..3 {
-        set.live.begin_snapshot();
+        set.live.begin_snapshot(true);
         assert_eq!(set.reconcile(&snapshot(&[1000, 1000]), SIGHT), Repairs::default());
     }
     set.apply(closed(1));
     for _ in 0..3 {
-        set.live.begin_snapshot();
+        set.live.begin_snapshot(true);
         assert_eq!(set.reconcile(&snapshot(&[1000]), SIGHT), Repairs::default());
     }
     assert_eq!((set.opens(), set.closes(), set.live.len()), (2, 1, 1));

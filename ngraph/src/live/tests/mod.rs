@@ -43,6 +43,7 @@ fn snapshot(ports: &[u16]) -> Snapshot {
     Snapshot {
         rows: ports.iter().map(row).collect(),
         namespaces: BTreeSet::from([NETNS]),
+        is_whole: true,
         ..Snapshot::default()
     }
 }

@@ -21,7 +21,7 @@ fn what_the_first_snapshot_finds_was_not_opened_and_what_a_later_one_finds_was()
 #[test]
 fn a_connection_that_an_event_told_of_is_not_found_again() {
     let mut set = Set::default();
-    set.live.begin_snapshot();
+    set.live.begin_snapshot(true);
     set.apply(opened(1, 1000));
     assert_eq!(set.reconcile(&snapshot(&[1000]), SIGHT), Repairs::default());
     assert_eq!(set.live.len(), 1);
@@ -31,7 +31,7 @@ fn a_connection_that_an_event_told_of_is_not_found_again() {
 fn a_row_of_a_connection_that_closed_meanwhile_is_out_of_date() {
     let mut set = Set::default();
     set.apply(opened(1, 1000));
-    set.live.begin_snapshot();
+    set.live.begin_snapshot(true);
     set.apply(closed(1));
     set.apply(closed_unnamed(2000, None));
     assert_eq!(set.reconcile(&snapshot(&[1000, 2000]), SIGHT), Repairs::default());
@@ -73,11 +73,11 @@ fn after_a_loss_a_namespace_that_no_process_shows_is_judged_too() {
 #[test]
 fn a_connection_told_of_while_a_snapshot_is_made_is_missed_by_the_next_one_first() {
     let mut set = Set::default();
-    set.live.begin_snapshot();
+    set.live.begin_snapshot(true);
     set.apply(opened(1, 1000));
     assert_eq!(set.reconcile(&snapshot(&[]), SIGHT), Repairs::default());
     for expected in [(1, 0), (0, 1)] {
-        set.live.begin_snapshot();
+        set.live.begin_snapshot(true);
         let repairs = set.reconcile(&snapshot(&[]), SIGHT);
         assert_eq!((repairs.suspects, repairs.closed), expected);
     }

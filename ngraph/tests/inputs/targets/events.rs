@@ -124,9 +124,10 @@ impl Run {
 
     /// Rows of the first eight records, as the bits of `rows` have it.
     fn snapshot(&mut self, sight: u8, rows: u8) {
+        let is_whole = sight & 8 == 0;
         let sight =
             Sight { sees_ends: sight & 1 == 0, is_lossy: sight & 2 != 0, is_first: sight & 4 != 0 };
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Snapshot { is_whole, ..Snapshot::default() };
         for (i, event) in self.records.iter().take(8).enumerate() {
             let failed = FlowEvent { kind: kind::FAIL, ..*event };
             let Ok(Some(Observation::Failed { flow, .. })) = self.reading.observe(&failed) else {
@@ -142,7 +143,7 @@ impl Run {
                 snapshot.rows.push(Row { flow, state });
             }
         }
-        self.state.begin_snapshot();
+        self.state.begin_snapshot(is_whole);
         self.state.reconcile(&snapshot, sight, self.now);
     }
 
