@@ -122,6 +122,14 @@ impl HookCounts {
         self
     }
 
+    /// Those of a kernel side that is gone: what was on its way has no end that it will tell of.
+    pub fn ended(mut self) -> Self {
+        for row in &mut self.rows {
+            row[count::ENDED as usize] = row[count::BEGUN as usize];
+        }
+        self
+    }
+
     /// Runs that the kernel kept from the hooks. Of the control group's program: none, and it
     /// sees whatever opens. From both witnesses of the raw tracepoint,
     /// which else speaks for all; of the probes, where they stand alone, the connects, and the
@@ -160,6 +168,16 @@ impl HookCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_kernel_side_that_is_gone_nothing_is_on_its_way() {
+        let mut counts = HookCounts::default();
+        counts.rows[0][count::BEGUN as usize] = 7;
+        counts.rows[0][count::ENDED as usize] = 5;
+        assert_eq!(counts.in_flight(), 2);
+        assert_eq!(counts.ended().in_flight(), 0);
+        assert_eq!(counts.ended().plus(&counts).in_flight(), 2);
+    }
 
     #[test]
     fn the_probes_misses_matter_where_they_stand_alone() {

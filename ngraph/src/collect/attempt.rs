@@ -10,6 +10,7 @@ use super::{
     capture::{Captured, sock_entries},
     held,
     proving::{expected, try_hook},
+    selftest::Loops,
 };
 use crate::{
     config::{Config, Scope},
@@ -36,7 +37,12 @@ const ORDER: [u8; hook::COUNT as usize] =
 ///
 /// # Errors
 /// Where that isn't one hook's fault.
-pub fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Result<Attempt> {
+pub fn attempt(
+    config: &Config,
+    hooks: HookSet,
+    known: Option<Offsets>,
+    loops: &mut Loops,
+) -> Result<Attempt> {
     let own = namespaces::of_process(Path::new("/proc/self"))?;
     let mut plan = Plan {
         hooks,
@@ -53,7 +59,7 @@ pub fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Resul
         // counts.
         audited = Scope::Own;
         plan.only_netns = None;
-        let address = match learn_netns(&plan)? {
+        let address = match learn_netns(&plan, loops)? {
             Ok(address) => address,
             Err(refused) => return Ok(refused),
         };
@@ -65,7 +71,7 @@ pub fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Resul
     let (mut backlog, mut own_events) = (Vec::new(), Vec::new());
     let expected = expected(plan.only_netns.or(Some(own.0.into())))?;
     for hook in ORDER.into_iter().filter(|&hook| hooks.has(hook)) {
-        match try_hook(&mut tracer, hook, &expected) {
+        match try_hook(&mut tracer, hook, &expected, loops) {
             Ok(mut seen) => {
                 backlog.append(&mut seen.others);
                 own_events.append(&mut seen.own);
@@ -82,14 +88,14 @@ pub fn attempt(config: &Config, hooks: HookSet, known: Option<Offsets>) -> Resul
 }
 
 /// The address of the agent's own `struct net`.
-fn learn_netns(plan: &Plan) -> Result<Result<u64, Attempt>> {
+fn learn_netns(plan: &Plan, loops: &mut Loops) -> Result<Result<u64, Attempt>> {
     // All namespaces' events come until it is known, and a small ring has no room for those.
     let ring_bytes = plan.ring_bytes.max(limits::RING_BYTES);
     let mut tracer = Tracer::load(&Plan { ring_bytes, ..*plan })?;
     let Some(hook) = ORDER.into_iter().find(|&hook| plan.hooks.has(hook)) else {
         bail!("learn the own namespace: no hook to learn it by");
     };
-    match try_hook(&mut tracer, hook, &expected(None)?) {
+    match try_hook(&mut tracer, hook, &expected(None)?, loops) {
         Ok(seen) => match seen.own.iter().find(|event| event.netns != 0) {
             Some(event) => Ok(Ok(event.netns)),
             None => bail!("learn the own namespace: no event of the own connection tells it"),

@@ -14,6 +14,7 @@ use super::{
     attempt::{Attempt, attempt},
     brackets::Bracket,
     held,
+    selftest::Loops,
 };
 use crate::{
     config::{Capture, Config},
@@ -63,12 +64,13 @@ impl Captured {
 }
 
 /// Attaches and proves the hooks that `config` asks for. One that the kernel refuses or
-/// that fails its proof is reported and left out; the rest is tried anew without it.
+/// that fails its proof is reported and left out; the rest is tried anew without it. The agent's
+/// own connections for that are made by `loops`.
 ///
 /// # Errors
 /// Where a way was asked for by name and this machine can't go it. `auto` falls back to
 /// snapshots and says so.
-pub fn open(config: &Config) -> Result<Captured> {
+pub fn open(config: &Config, loops: &mut Loops) -> Result<Captured> {
     let mut hooks = wanted(config.capture);
     if hooks.is_empty() {
         info!("capturing by /proc snapshots alone, as asked for");
@@ -90,7 +92,7 @@ pub fn open(config: &Config) -> Result<Captured> {
         if hooks.is_empty() {
             break Captured::snapshots_alone();
         }
-        match attempt(config, hooks, known) {
+        match attempt(config, hooks, known, loops) {
             Ok(Attempt::Proven(captured)) => break *captured,
             Ok(Attempt::Refused(hook, why)) => {
                 hooks = hooks.without(hook);
@@ -218,7 +220,7 @@ pub fn try_held(config: &Config, known: Option<Offsets>) -> Result<()> {
 }
 
 fn alone(config: &Config, hook: u8, known: Option<Offsets>) -> Result<Captured> {
-    match attempt(config, HookSet::default().with(hook), known)? {
+    match attempt(config, HookSet::default().with(hook), known, &mut Loops::default())? {
         Attempt::Proven(captured) => Ok(*captured),
         Attempt::Refused(_, why) => Err(why),
     }

@@ -17,6 +17,7 @@ pub mod state;
 mod surroundings;
 
 pub use figures::Losses;
+pub use selftest::Loops;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -108,7 +109,7 @@ impl<F: Follower> Collector<F> {
     /// # Errors
     /// Where the capture that was asked for doesn't work.
     pub fn start(config: Config, follower: F) -> Result<Self> {
-        let mut captured = capture::open(&config)?;
+        let mut captured = capture::open(&config, &mut Loops::default())?;
         let surroundings = Surroundings::of(&config);
         // Before the first thread starts: what is given up is given up by thread.
         fence::raise(&config).tell();

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use log::debug;
 use ngraph_common::{count, event::FlowEvent};
 
-use super::selftest::{Expected, Loop, prove};
+use super::selftest::{Expected, Loop, Loops, prove};
 use crate::{hooks::HOOKS, kernel::Tracer};
 
 /// Records that came while a hook was proven.
@@ -21,9 +21,14 @@ pub struct Seen {
 ///
 /// # Errors
 /// Where it can't be attached, or isn't proven.
-pub fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Seen> {
+pub fn try_hook(
+    tracer: &mut Tracer,
+    hook: u8,
+    expected: &Expected,
+    loops: &mut Loops,
+) -> Result<Seen> {
     tracer.attach(hook)?;
-    let (seen, proof) = witness(tracer, hook, expected)?;
+    let (seen, proof) = witness(tracer, hook, expected, loops)?;
     proof.map(|()| seen)
 }
 
@@ -34,13 +39,18 @@ pub fn try_hook(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<Se
 ///
 /// # Errors
 /// Where the agent can't connect to itself.
-pub fn prove_again(tracer: &mut Tracer, hook: u8, anew: bool) -> Result<(Seen, Result<()>)> {
+pub fn prove_again(
+    tracer: &mut Tracer,
+    hook: u8,
+    anew: bool,
+    loops: &mut Loops,
+) -> Result<(Seen, Result<()>)> {
     if anew && let Err(err) = tracer.attach(hook) {
         debug!("attach {} anew: {err:#}", HOOKS[usize::from(hook)].name);
     }
     let runs = |tracer: &Tracer| tracer.counts().rows[usize::from(hook)][count::SEEN as usize];
     let before = runs(tracer);
-    let own = Loop::make().context("prove it by an own connection")?;
+    let own = loops.make().context("prove it by an own connection")?;
     let proof = if runs(tracer) > before {
         Ok(())
     } else {
@@ -52,8 +62,13 @@ pub fn prove_again(tracer: &mut Tracer, hook: u8, anew: bool) -> Result<(Seen, R
 }
 
 /// What a hook sees of an own connection, and whether that proves it.
-fn witness(tracer: &mut Tracer, hook: u8, expected: &Expected) -> Result<(Seen, Result<()>)> {
-    let own = Loop::make().context("prove it by an own connection")?;
+fn witness(
+    tracer: &mut Tracer,
+    hook: u8,
+    expected: &Expected,
+    loops: &mut Loops,
+) -> Result<(Seen, Result<()>)> {
+    let own = loops.make().context("prove it by an own connection")?;
     let mut events = Vec::new();
     let proof = prove(hook, &own, expected, || {
         let mut new = Vec::new();

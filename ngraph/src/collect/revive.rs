@@ -10,7 +10,7 @@ use super::{
     Collector,
     capture::{self, Captured},
     proving::{self, Seen},
-    selftest,
+    selftest::Loops,
 };
 use crate::{
     clock,
@@ -69,6 +69,7 @@ impl<F: Follower> Collector<F> {
         if works {
             info!("{name} works again");
             self.captured.hooks = self.captured.hooks.with(hook);
+            self.reckon_anew();
             self.pulse.proven(hook);
         } else {
             self.pulse.give_up(hook);
@@ -81,6 +82,7 @@ impl<F: Follower> Collector<F> {
         let about = &hooks::HOOKS[usize::from(hook)];
         let speaks = hook == hook::SET_STATE || !self.captured.hooks.states_speak();
         self.captured.hooks = self.captured.hooks.without(hook);
+        self.reckon_anew();
         self.pulse.give_up(hook);
         warn!("going on without {} ({why:#}); without it: {}", about.name, about.without);
         if hook == hook::SOCK_OPS {
@@ -109,16 +111,29 @@ impl<F: Follower> Collector<F> {
     /// Captures anew with what there is. What happens in between, a snapshot finds.
     fn reopen(&mut self) -> Result<()> {
         self.drain();
-        self.carried = self.read_counts();
+        self.carried = self.read_counts().ended();
         self.captured = Captured::snapshots_alone();
         self.state.capture_changed(self.captured.reading);
-        self.gaps += 1;
-        let opened = capture::open(&self.config).context("begin capture anew")?;
+        let mut loops = Loops::default();
+        let opened = capture::open(&self.config, &mut loops);
+        let netns = self.own_netns()?;
+        self.state.audit.leave_out(netns, loops.opens());
+        let opened = opened.context("begin capture anew")?;
         self.state.capture_changed(opened.reading);
         let now = clock::since_boot();
         self.take_seen(&Seen { own: opened.own, others: opened.backlog }, now);
         self.captured = Captured { own: Vec::new(), backlog: Vec::new(), ..opened };
+        self.reckon_anew();
         Ok(())
+    }
+
+    /// What may have been missed is another sum with other hooks, and something was missed while
+    /// they changed: a snapshot is to mend it.
+    fn reckon_anew(&mut self) {
+        let lost = self.lost();
+        self.mended = self.mended.min(lost);
+        self.lost_before = self.lost_before.min(lost);
+        self.gaps += 1;
     }
 
     fn prove(&mut self, hook: u8, anew: bool) -> Result<()> {
@@ -126,8 +141,9 @@ impl<F: Follower> Collector<F> {
         let Some(tracer) = &mut self.captured.tracer else {
             bail!("nothing is attached");
         };
-        let (seen, proof) = proving::prove_again(tracer, hook, anew)?;
-        self.state.audit.leave_out(netns, selftest::OPENS);
+        let mut loops = Loops::default();
+        let (seen, proof) = proving::prove_again(tracer, hook, anew, &mut loops)?;
+        self.state.audit.leave_out(netns, loops.opens());
         self.take_seen(&seen, clock::since_boot());
         proof
     }

@@ -26,8 +26,28 @@ pub struct Loop {
 const IS_NO_CONNECTION: [io::ErrorKind; 2] =
     [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut];
 
-/// What a loop adds to the kernel's own counts: a connection and a refused attempt.
-pub const OPENS: Opens = Opens::new(1, 2);
+/// Makes loops, and knows what they add to the kernel's own counts.
+#[derive(Debug, Default)]
+pub struct Loops {
+    made: u64,
+}
+
+impl Loops {
+    /// Connects, accepts, closes, and connects once more where nobody listens.
+    ///
+    /// # Errors
+    /// Where loopback doesn't work: its interface may be down in a new namespace.
+    pub fn make(&mut self) -> Result<Loop> {
+        let made = Loop::make()?;
+        self.made += 1;
+        Ok(made)
+    }
+
+    /// What they were to the kernel, each: a connection and a refused attempt.
+    pub fn opens(&self) -> Opens {
+        Opens::new(self.made, 2 * self.made)
+    }
+}
 
 /// What a true report says of its namespace and its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +61,7 @@ pub struct Expected {
 }
 
 impl Loop {
-    /// Connects, accepts, closes, and connects once more where nobody listens.
-    ///
-    /// # Errors
-    /// Where loopback doesn't work: its interface may be down in a new namespace.
-    pub fn make() -> Result<Self> {
+    fn make() -> Result<Self> {
         let context = "connect to 127.0.0.1 (is the loopback interface up?)";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context(context)?;
         let server = listener.local_addr().context(context)?;

@@ -12,7 +12,10 @@ use anyhow::{Context as _, Result};
 use super::finding::Finding;
 use crate::{
     audit::{Audit, Opens},
-    collect::capture::{self, Captured},
+    collect::{
+        Loops,
+        capture::{self, Captured},
+    },
     config::{Config, Scope},
     flow::Role,
     graph::PerRole,
@@ -41,7 +44,7 @@ fn run(config: &Config) -> Result<Vec<Finding>> {
     let config = Config { scope: Scope::Own, ..config.clone() };
     // What the log would say of the hooks, the findings have said.
     log::set_max_level(log::LevelFilter::Off);
-    let mut captured = capture::open(&config)?;
+    let mut captured = capture::open(&config, &mut Loops::default())?;
     let netns = namespaces::of_process(&config.procfs.join("self"))?;
     let kernel = || opens::read(&config.procfs, "self", netns);
     let mut tally = Tally::default();

@@ -9,7 +9,12 @@ use std::{
     process::Command,
 };
 
-use ngraph::{collect::capture, config::Config, fence, hooks::HookSet};
+use ngraph::{
+    collect::{Loops, capture},
+    config::Config,
+    fence,
+    hooks::HookSet,
+};
 use ngraph_common::event::hook;
 use rustix::{
     io::Errno,
@@ -87,10 +92,10 @@ fn hooks_are_attached_and_proven_anew_behind_the_fence(capture: &'static str) {
     isolated(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let hooks = capture::open(&config).unwrap().hooks;
+            let hooks = capture::open(&config, &mut Loops::default()).unwrap().hooks;
             assert!(hooks.states_speak());
             fence::raise(&config);
-            assert_eq!(capture::open(&config).unwrap().hooks, anew(hooks));
+            assert_eq!(capture::open(&config, &mut Loops::default()).unwrap().hooks, anew(hooks));
         });
     });
 }

@@ -11,7 +11,7 @@ use std::{
 
 use ngraph::{
     clock,
-    collect::capture,
+    collect::{Loops, capture},
     config::{Config, Scope},
     flow::{Flow, NetnsId, Role},
     snapshot::{self, Look, RowState, Snapshot, Tables, procfs},
@@ -80,7 +80,7 @@ fn the_iterator_and_the_tables_show_the_same_connections(capture: &'static str) 
         let worlds = [(); 2].map(|()| thread::spawn(World::make).join().unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (by_iterator, by_tables) = runtime.block_on(async {
-            let mut captured = capture::open(&config).unwrap();
+            let mut captured = capture::open(&config, &mut Loops::default()).unwrap();
             if let Err(why) = &captured.held {
                 assert_lacks_it(&format!("{why:#}"));
                 return Default::default();

@@ -58,6 +58,39 @@ pub fn keep_run_times() -> OwnedFd {
     owned(unsafe { bpf(ENABLE_STATS, &[STATS_RUN_TIME]) }.expect("keep run times"))
 }
 
+/// Takes off every program that sockets of some control group call, as any tool may.
+pub fn detach_socket_ops() {
+    let mut last = 0;
+    while let Some(id) = next_link(last) {
+        last = id;
+        // SAFETY: the attribute is a number.
+        let link = owned(unsafe { bpf(LINK_GET_FD_BY_ID, &[id]) }.expect("open a link"));
+        let fd = link.as_raw_fd() as u64;
+        // Its type and id, its program's id, the control group's id, how it's attached.
+        let mut info = [0_u64; 4];
+        let attr = [fd | (size_of_val(&info) as u64) << 32, info.as_mut_ptr() as u64];
+        // SAFETY: info is of the size told and lives until the call is over.
+        unsafe { bpf(OBJ_GET_INFO_BY_FD, &attr) }.expect("look at a link");
+        if info[0] as u32 == LINK_TYPE_CGROUP && info[3] as u32 == CGROUP_SOCK_OPS {
+            // SAFETY: the attribute is a number.
+            unsafe { bpf(LINK_DETACH, &[fd]) }.expect("detach a link");
+        }
+    }
+}
+
+/// The id of the link behind this one; none: there are no more.
+fn next_link(id: u64) -> Option<u64> {
+    let mut attr = [id, 0];
+    let (room, size) = (attr.as_mut_ptr(), size_of_val(&attr));
+    // SAFETY: the kernel reads and writes `attr`, of the size told, and nothing else.
+    match checked(unsafe { libc::syscall(libc::SYS_bpf, LINK_GET_NEXT_ID, room, size) }) {
+        // Behind the id asked for, half a word wide each.
+        Ok(_) => Some(attr[0] >> 32),
+        Err(err) if err.kind() == io::ErrorKind::NotFound => None,
+        Err(err) => panic!("look for links: {err}"),
+    }
+}
+
 /// Holds the first processor: a thread there that is nearly always within a BPF program, where
 /// interrupts reach it and tasks don't.
 pub struct Hog {
@@ -212,6 +245,12 @@ const MAP_LOOKUP_ELEM: i32 = 1;
 const PROG_LOAD: i32 = 5;
 const ENABLE_STATS: i32 = 32;
 const STATS_RUN_TIME: u64 = 0;
+const OBJ_GET_INFO_BY_FD: i32 = 15;
+const LINK_GET_FD_BY_ID: i32 = 30;
+const LINK_GET_NEXT_ID: i32 = 31;
+const LINK_DETACH: i32 = 34;
+const LINK_TYPE_CGROUP: u32 = 3;
+const CGROUP_SOCK_OPS: u32 = 3;
 const MAP_TYPE_ARRAY: u64 = 2;
 const PROG_TYPE_KPROBE: u64 = 2;
 

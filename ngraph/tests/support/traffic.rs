@@ -9,9 +9,7 @@ use std::{
 };
 
 use super::wait_for;
-use rustix::{
-    net::{self, AddressFamily, SocketFlags, SocketType, sockopt},
-};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 /// Makes `count` connections to a listener at `listen` (port 0: any), one after the other,
 /// each accepted and closed at once by both ends. Gives the listener's address.
