@@ -9,10 +9,12 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use crate::picture::Reports;
+use crate::{export::file::reason, picture::Reports};
 
 /// More than a million edges take; what has no end, like a device, ends here.
 const MAX_BYTES: u64 = 512 << 20;
+
+const REMEDY: &str = " (name an agent's ngraph.prom, or the folder that it is in)";
 
 /// What was read.
 #[derive(Default)]
@@ -30,7 +32,10 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Files> {
         let text = if is_stdin {
             whole(io::stdin().lock())
         } else {
-            whole(File::open(&path).with_context(|| format!("open {name}"))?)
+            whole(
+                File::open(&path)
+                    .map_err(|err| anyhow!("open {name}: {}{REMEDY}", reason(&err)))?,
+            )
         };
         let text = text.with_context(|| format!("read {name}"))?;
         files.reports.read(&name, &text).map_err(|err| anyhow!("{name}: {err}"))?;

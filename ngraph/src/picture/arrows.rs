@@ -65,6 +65,8 @@ pub struct Edge {
     pub addresses: BTreeSet<(Option<IpAddr>, Option<IpAddr>)>,
     /// Ports that are connected to, where agents tell them.
     pub ports: BTreeSet<u16>,
+    /// What was dialled where another answered (NAT), where agents tell it.
+    pub dialled: BTreeSet<String>,
     /// What became of it, where two times are compared.
     pub change: Change,
 }
@@ -115,6 +117,7 @@ fn begin(link: &Link) -> Edge {
         missing: link.missing,
         addresses: [(link.src, link.dest)].into(),
         ports: link.ports.clone(),
+        dialled: link.dialled.clone(),
         change: Change::None,
     }
 }
@@ -132,6 +135,7 @@ fn add(edge: &mut Edge, seen: &mut Seen, link: &Link) {
             edge.missing = edge.missing.or(link.missing);
             edge.addresses.insert((link.src, link.dest));
             edge.ports.extend(&link.ports);
+            edge.dialled.extend(link.dialled.iter().cloned());
         }
     }
     *seen = seen.or(link.seen);

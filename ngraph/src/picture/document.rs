@@ -1,9 +1,6 @@
 //! The picture as the document that the page shows.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{
     arrows::{Edge, Node, Origin, Picture},
@@ -52,6 +49,7 @@ fn edge(edge: &Edge, picture: &Picture) -> page::Edge {
     let figures = &edge.figures;
     let failures = figures.reasons().map(|(reason, count)| (reason.to_owned(), count));
     let ports: BTreeSet<String> = edge.ports.iter().map(u16::to_string).collect();
+    let labels = [("port".to_owned(), ports), ("service".to_owned(), edge.dialled.clone())];
     page::Edge {
         source: id(edge.source),
         target: id(edge.target),
@@ -65,12 +63,9 @@ fn edge(edge: &Edge, picture: &Picture) -> page::Edge {
             [false, _] => page::Ends::Source,
             [true, true] => page::Ends::Both,
         },
-        is_translated: edge.missing.is_some(),
-        labels: if ports.is_empty() {
-            BTreeMap::new()
-        } else {
-            BTreeMap::from([("port".to_owned(), ports)])
-        },
+        is_one_sided: edge.missing.is_some(),
+        is_translated: !edge.dialled.is_empty(),
+        labels: labels.into_iter().filter(|(_, values)| !values.is_empty()).collect(),
         change: change(edge.change),
     }
 }

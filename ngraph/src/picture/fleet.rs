@@ -126,6 +126,8 @@ pub struct Link {
     pub missing: Option<Role>,
     /// Ports that are connected to, where agents tell them.
     pub ports: BTreeSet<u16>,
+    /// What was dialled where another answered (NAT), where agents tell it.
+    pub dialled: BTreeSet<String>,
     /// When it was there.
     pub seen: Seen,
 }
@@ -215,6 +217,7 @@ pub(super) mod tests {
                 told: [true; 2],
                 missing: None,
                 ports: BTreeSet::new(),
+                dialled: BTreeSet::new(),
                 seen: Seen::ALWAYS,
             }
         });

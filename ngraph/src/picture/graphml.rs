@@ -6,7 +6,7 @@ use super::{arrows::Picture, look::listed, xml::escaped};
 use crate::flow::{Reason, Role};
 
 /// Attributes: of what, name, type.
-const KEYS: [(&str, &str, &str); 14] = [
+const KEYS: [(&str, &str, &str); 15] = [
     ("node", "label", "string"),
     ("node", "kind", "string"),
     ("node", "addresses", "string"),
@@ -18,6 +18,7 @@ const KEYS: [(&str, &str, &str); 14] = [
     ("edge", "unique", "long"),
     ("edge", "failures", "long"),
     ("edge", "ports", "string"),
+    ("edge", "dialled", "string"),
     ("edge", "missing", "string"),
     ("edge", "rate", "double"),
     ("edge", "change", "string"),
@@ -68,6 +69,7 @@ pub fn render(picture: &Picture) -> String {
             data(&failed(reason), &count);
         }
         data("ports", &listed(&edge.ports));
+        data("dialled", &listed(&edge.dialled));
         data("missing", &edge.missing.map_or("", Role::direction));
         if let Some(rate) = picture.rate(figures) {
             data("rate", &rate);

@@ -33,6 +33,7 @@ pub fn join(reports: &Reports) -> Fleet {
         told: sides.has_connections,
         missing: owners.missing(&ends, &sides),
         ports: sides.ports,
+        dialled: sides.dialled,
         seen: Seen::ALWAYS,
     });
     let links = links.collect();
@@ -66,6 +67,7 @@ struct Sides {
     output: Option<Figures>,
     has_connections: [bool; 2],
     ports: BTreeSet<u16>,
+    dialled: BTreeSet<String>,
 }
 
 impl Sides {
@@ -78,6 +80,7 @@ impl Sides {
         side.get_or_insert_default().add(&report.figures);
         self.has_connections[role as usize] |= report.has_connections;
         self.ports.extend(&report.ports);
+        self.dialled.extend(report.dialled.iter().cloned());
     }
 
     /// Every connection has one end that opened it and one that accepted it, so both sides counted

@@ -64,6 +64,9 @@ impl Edge {
         if self.figures.failures() > 0 {
             let _ = write!(label, ", {} failed", self.figures.failures());
         }
+        if !self.dialled.is_empty() {
+            label.push_str(", NAT");
+        }
         if self.missing.is_some() {
             label.push_str(", one-sided");
         }
@@ -90,6 +93,9 @@ impl Edge {
         lines.push(format!("addresses: {}", self.pairs()));
         if !self.ports.is_empty() {
             lines.push(format!("ports: {}", listed(&self.ports)));
+        }
+        if !self.dialled.is_empty() {
+            lines.push(format!("dialled (NAT): {}", listed(&self.dialled)));
         }
         lines.extend(Some(self.remark()).filter(|it| !it.is_empty()).map(str::to_owned));
         lines.extend(change(self.change));

@@ -62,6 +62,8 @@ struct EdgeRow<'a> {
     addresses: String,
     #[serde(rename = "detail__ports", skip_serializing_if = "Option::is_none")]
     ports: Option<String>,
+    #[serde(rename = "detail__dialled", skip_serializing_if = "Option::is_none")]
+    dialled: Option<String>,
     #[serde(rename = "detail__missing", skip_serializing_if = "Option::is_none")]
     missing: Option<&'static str>,
     #[serde(rename = "detail__change", skip_serializing_if = "Option::is_none")]
@@ -119,6 +121,7 @@ fn row<'a>(edge: &Edge, picture: &'a Picture) -> EdgeRow<'a> {
         rate: picture.rate(figures),
         addresses: edge.pairs(),
         ports: some(listed(&edge.ports)),
+        dialled: some(listed(&edge.dialled)),
         missing: edge.missing.map(Role::direction),
         change: some(edge.change.label()),
     }

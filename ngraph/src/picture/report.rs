@@ -15,8 +15,9 @@ use crate::{
     labels::Label,
 };
 
-/// Ports told of one edge at most; what is beyond is left out.
+/// Ports told of one edge at most, and addresses that were dialled; what is beyond is left out.
 const MAX_PORTS: usize = 16;
+const MAX_DIALLED: usize = 16;
 
 /// All that was read.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +66,8 @@ pub struct Report {
     pub has_connections: bool,
     /// Ports, where agents tell them.
     pub ports: BTreeSet<u16>,
+    /// What was dialled where another answered (NAT), where agents tell it.
+    pub dialled: BTreeSet<String>,
 }
 
 impl Report {
@@ -74,6 +77,13 @@ impl Report {
             && self.ports.len() < MAX_PORTS
         {
             self.ports.insert(port);
+        }
+    }
+
+    /// Takes in a service as a label has it, where it has one.
+    fn add_dialled(&mut self, label: &str) {
+        if !label.is_empty() && self.dialled.len() < MAX_DIALLED {
+            self.dialled.insert(readable(label));
         }
     }
 }
@@ -138,6 +148,8 @@ pub struct Labels<'a> {
     job: Cow<'a, str>,
     #[serde(borrow)]
     port: Cow<'a, str>,
+    #[serde(borrow)]
+    service: Cow<'a, str>,
 }
 
 impl<'a> Labels<'a> {
@@ -152,6 +164,7 @@ impl<'a> Labels<'a> {
             "instance" => &mut self.instance,
             "job" => &mut self.job,
             "port" => &mut self.port,
+            "service" => &mut self.service,
             _ => return,
         };
         *place = value;
@@ -250,6 +263,7 @@ impl Reports {
         report.figures.add(&figures);
         report.has_connections |= family != Family::Failures;
         report.add_port(&labels.port);
+        report.add_dialled(&labels.service);
         if let Peer::Address(peer) = peer {
             self.name(peer, &labels.peer_hostname);
         }
@@ -269,8 +283,12 @@ impl Reports {
             let report = reports.edges.entry(key).or_default();
             report.figures.add(&figures);
             report.has_connections |= has_connections;
-            let port = row.labels.iter().find(|(label, _)| *label == Label::Port.name());
-            report.add_port(port.map_or("", |(_, port)| port));
+            let label = |wanted: Label| {
+                let label = row.labels.iter().find(|(label, _)| *label == wanted.name());
+                label.map_or("", |(_, value)| value)
+            };
+            report.add_port(label(Label::Port));
+            report.add_dialled(label(Label::Service));
             if let Peer::Address(peer) = row.peer {
                 reports.name(peer, &row.name);
             }

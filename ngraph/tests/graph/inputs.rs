@@ -50,7 +50,11 @@ fn a_broken_line_is_told_by_file_and_number() {
 #[test]
 fn what_is_not_there_is_named() {
     let said = refused(&["gone.prom"], b"");
-    assert_eq!(said, "ngraph: open gone.prom: No such file or directory (os error 2)\n");
+    assert_eq!(
+        said,
+        "ngraph: open gone.prom: no such file or directory (name an agent's ngraph.prom, or the \
+         folder that it is in)\n"
+    );
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
     assert_eq!(refused(&[path], b""), format!("ngraph: {path}: no file in it ends in .prom\n"));

@@ -17,7 +17,7 @@ mod selection;
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{Child, Output, Stdio},
 };
 
 use support::agent::command;
@@ -43,14 +43,18 @@ fn refused(args: &[&str], stdin: &[u8]) -> String {
 }
 
 fn graph(args: &[&str], stdin: &[u8]) -> Output {
+    let mut child = start(args);
+    // It may end without having read it all.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    child.wait_with_output().unwrap()
+}
+
+fn start(args: &[&str]) -> Child {
     let mut command = command(&["graph"]);
     // The servers of these tests are here, and no proxy knows them.
     command.args(args).current_dir(fleet()).env("NO_PROXY", "*");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // It may end without having read it all.
-    let _ = child.stdin.take().unwrap().write_all(stdin);
-    child.wait_with_output().unwrap()
+    command.spawn().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

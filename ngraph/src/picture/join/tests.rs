@@ -123,6 +123,18 @@ fn further_labels_make_no_further_link() {
     assert_eq!(fleet.links[0].ports, [80, 5432].into());
 }
 
+#[test]
+fn what_was_dialled_where_another_answered_is_told_of_the_link() {
+    let mut told = Reports::default();
+    let edge = [("direction", "output"), ("src_ip", "10.0.0.1"), ("dest_ip", "10.0.0.2")];
+    for service in ["10.96.0.10:80", "", "<b>"] {
+        add(&mut told, WEB, Family::Opened, &[&edge[..], &[("service", service)]].concat(), 2);
+    }
+    let fleet = join(&told);
+    assert_eq!(links(&fleet), ["10.0.0.1 > 10.0.0.2: 6"]);
+    assert_eq!(fleet.links[0].dialled, ["10.96.0.10:80".to_owned(), "<b>".to_owned()].into());
+}
+
 fn opened(told: &mut Reports, file: &str, direction: &str, src: &str, dest: &str, count: u32) {
     let labels = [("direction", direction), ("src_ip", src), ("dest_ip", dest)];
     add(told, file, Family::Opened, &labels, count);

@@ -66,7 +66,9 @@ pub struct Edge {
     pub failures: BTreeMap<String, u64>,
     /// Which ends' agents tell of it.
     pub seen_by: Ends,
-    /// Whether addresses are translated on the way, so that the ends tell different ones.
+    /// Whether one end alone tells of it though the other has an agent, too.
+    pub is_one_sided: bool,
+    /// Whether another answered than was dialled (NAT).
     pub is_translated: bool,
     /// Labels and their values: `port` with `443` and `8443`.
     pub labels: BTreeMap<String, BTreeSet<String>>,

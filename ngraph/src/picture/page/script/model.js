@@ -67,6 +67,7 @@ const remarks = (edge) => [
   ...({ source: ["told by the connecting end alone"], target: ["told by the accepting end alone"] }[
     edge.seen_by
   ] ?? []),
+  ...(edge.is_one_sided ? ["the other end's agent missed it, or addresses were translated"] : []),
   ...(edge.is_translated ? ["translated on the way"] : []),
   ...(edge.change === "none" ? [] : [edge.change]),
 ];
