@@ -172,7 +172,7 @@ fn where_no_agent_is_at_the_path_that_was_given_it_says_so() {
         let command = command(&["top", "--socket=/nonexistent/ngraph.sock"]);
         let terminal = Terminal::start(command, 24, 100);
         terminal.wait_for("why", |text| {
-            text.contains("ngraph: ask the agent at /nonexistent/ngraph.sock: No such file")
+            text.contains("ngraph: ask the agent at /nonexistent/ngraph.sock: no such file")
         });
     });
 }

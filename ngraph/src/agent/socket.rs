@@ -10,14 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use log::debug;
 use rustix::{
     fs::Mode,
     net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
 
-use crate::config::Socket;
+use crate::{config::Socket, export::file::reason};
 
 /// Clients that may wait to be accepted: `top` is started by hand.
 const BACKLOG: i32 = 16;
@@ -53,10 +53,20 @@ fn bind_at(path: &Path) -> Result<UnixListener> {
             remove_stale(path)?;
             bind_private(path)?
         }
-        bound => bound?,
+        bound => bound.map_err(|err| anyhow!("{}{}", reason(&err), remedy(&err)))?,
     };
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+fn remedy(err: &io::Error) -> &'static str {
+    match err.kind() {
+        ErrorKind::NotFound => " (make the folder, or choose another --socket)",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            " (choose another --socket, or `off`)"
+        }
+        _ => "",
+    }
 }
 
 /// What it shows is for root and the agent's group, from the first moment: the file gets the

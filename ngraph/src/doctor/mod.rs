@@ -6,6 +6,7 @@ mod held;
 mod hooks;
 mod kernel;
 mod listen;
+mod mounts;
 mod nat;
 mod output;
 mod places;
@@ -51,6 +52,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     let (btf, offsets) = kernel::btf();
     let mut findings = vec![kernel::release(), kernel::ring_buffer(), btf];
     findings.extend(kernel::lockdown());
+    findings.push(mounts::look(config));
     findings.push(kernel::capabilities());
     findings.extend(kernel::perf_event_paranoid());
     findings.extend(hooks::look(config, offsets));

@@ -1,8 +1,12 @@
 //! Samples of what a running agent tells at its socket.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, StatusCode, client::conn::http1::handshake, header::HOST};
@@ -14,7 +18,10 @@ use tokio::{
 };
 
 use super::sample::Sample;
-use crate::{clock, export::json::Document};
+use crate::{
+    clock,
+    export::{file::reason, json::Document},
+};
 
 /// Time between two samples.
 const SAMPLE: Duration = Duration::from_secs(1);
@@ -72,6 +79,16 @@ async fn ask(path: &PathBuf) -> Result<Sample> {
     Ok(Sample::of(&document, clock::since_boot()))
 }
 
+fn remedy(err: &io::Error) -> &'static str {
+    match err.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            " (no agent is there: start one with this --socket, or go without it)"
+        }
+        ErrorKind::PermissionDenied => " (it is for root and the agent's group)",
+        _ => "",
+    }
+}
+
 async fn document(path: &PathBuf) -> Result<Document> {
     loop {
         let (status, body) = get(path).await?;
@@ -84,7 +101,8 @@ async fn document(path: &PathBuf) -> Result<Document> {
 }
 
 async fn get(path: &PathBuf) -> Result<(StatusCode, Bytes)> {
-    let stream = UnixStream::connect(path).await?;
+    let stream = UnixStream::connect(path).await;
+    let stream = stream.map_err(|err| anyhow!("{}{}", reason(&err), remedy(&err)))?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await?;
     // Ends with the one answer.
     tokio::spawn(connection);
@@ -92,5 +110,5 @@ async fn get(path: &PathBuf) -> Result<(StatusCode, Bytes)> {
     let answer = sender.send_request(request).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MOST).collect().await;
-    Ok((status, body.map_err(|err| anyhow::anyhow!("read its answer: {err}"))?.to_bytes()))
+    Ok((status, body.map_err(|err| anyhow!("read its answer: {err}"))?.to_bytes()))
 }
