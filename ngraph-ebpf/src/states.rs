@@ -43,8 +43,7 @@ impl Witness {
 #[inline(always)]
 pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
     let Taken { sock, old, .. } = change;
-    // A control group's program is called before a port is given back.
-    if step == Step::GoneHalfOpen && witness == Witness::First && sock::keeps_port(sock) {
+    if step == Step::GoneHalfOpen && witness == Witness::First && is_spare(sock) {
         return spare(sock);
     }
     if witness != Witness::Cgroup && sock::calls_at_changes(sock) {
@@ -167,6 +166,13 @@ fn opened_and_gone(sock: SockAddress, witness: Witness) -> Outcome {
 /// kernel lets the later one go by a change that calls no control group's program.
 /// (`inet_ehash_nolisten`)
 /// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_hashtables.c>
+#[inline(always)]
+fn is_spare(sock: SockAddress) -> bool {
+    // An attempt has an entry, and keeps a port that it was bound to.
+    phase_of(sock).is_none() && sock::keeps_port(sock)
+}
+
+/// It is counted, and no more: it is no connection.
 #[inline(always)]
 fn spare(sock: SockAddress) -> Outcome {
     let Some(flow) = wanted_flow(sock) else {

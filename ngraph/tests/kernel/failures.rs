@@ -13,8 +13,10 @@ use super::support::{
     has_btf, links,
     metrics::Metrics,
     netns,
-    sockets::{bound, connect, connecting, deaf_listener, outcome},
+    segments::{RST, SYN, Segment, raw},
+    sockets::{self, bound, connect, connecting, deaf_listener, outcome},
     tally::Tally,
+    traffic::free_port,
 };
 use crate::captures;
 
@@ -84,6 +86,29 @@ fn a_refusal_that_the_client_asks_for_at_once_is_one_failure_whatever_its_reason
     });
 }
 captures!(a_refusal_that_the_client_asks_for_at_once_is_one_failure_whatever_its_reason: auto, tracepoint);
+
+/// Both ends dial, and the one resets before the other's answer is acknowledged: until then its
+/// socket is half open. With a port that it was given, and with one that it asked for.
+fn an_attempt_that_is_reset_while_it_is_half_open_is_reset(capture: &str) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let raw = raw();
+    for local in [ANY_PORT.parse().unwrap(), free_port("127.0.0.1")] {
+        let deaf = deaf_listener(ANY_PORT.parse().unwrap());
+        let attempt = connecting(local, address(&deaf));
+        let (SocketAddr::V4(from), SocketAddr::V4(to)) =
+            (address(&deaf), sockets::address(&attempt))
+        else {
+            panic!("bound to IPv4");
+        };
+        let dial = Segment { from, to, sequence: 1_000, acknowledged: 0, flags: SYN };
+        dial.send(&raw);
+        Segment { sequence: 1_001, flags: RST, ..dial }.send(&raw);
+        assert_eq!(outcome(&attempt).unwrap_err(), Errno::CONNRESET);
+    }
+    agent.expect("two resets", |it| failed(it, 2, "reset", "127.0.0.1", "127.0.0.1"));
+}
+captures!(an_attempt_that_is_reset_while_it_is_half_open_is_reset: auto, tracepoint);
 
 fn an_attempt_given_up_here_has_failed_for_another_reason(capture: &str) {
     netns::enter_new();

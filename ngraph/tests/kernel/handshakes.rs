@@ -13,9 +13,8 @@ use rustix::net::{self, AddressFamily, SendFlags, SocketFlags, SocketType};
 
 use super::support::{
     agent::Agent,
-    metrics::Metrics,
     netns,
-    segments::{completion, raw, send, stay_on},
+    segments::{completion, raw, stay_on},
     sockets::{self, address, bound, connected, connecting, deaf_listener, outcome},
     tally::Tally,
     traffic::{connect_from, free_port, reset, short_connections},
@@ -59,7 +58,7 @@ fn a_handshake_that_two_processors_complete_at_once_is_one_connection(capture: &
     agent.expect("one input each, and the kernel's own count", |it| {
         let spare = it.sum("ngraph_events_total", &[("kind", "spare")]);
         let all = counted();
-        Tally::of(it) == tally && (spare, audited_inputs(it)) == (all - made, [all, all])
+        Tally::of(it) == tally && (spare, it.audited("input")) == (all - made, (all, all))
     });
 }
 captures!(a_handshake_that_two_processors_complete_at_once_is_one_connection: auto, tracepoint);
@@ -86,7 +85,7 @@ fn complete_twice(listener: &TcpListener) {
                 while ready.load(Ordering::SeqCst) < 2 {
                     hint::spin_loop();
                 }
-                send(raw, &segment, to);
+                segment.send(raw);
             });
         }
     });
@@ -119,7 +118,7 @@ fn a_connection_that_its_server_closes_while_it_is_half_open_is_one_at_either_en
     let (client, mut server) = half_open();
     server.read_exact(&mut [0; 5]).unwrap();
     drop(server);
-    agent.wait_for("an input, as the kernel counts it", |it| audited_inputs(it) == [1, 1]);
+    agent.wait_for("an input, as the kernel counts it", |it| it.audited("input") == (1, 1));
     // The answer is sent again, and the server's goodbye behind it.
     sockets::undeafen(&client);
     let mut client = connected(client);
@@ -139,7 +138,7 @@ fn a_connection_that_its_server_resets_while_it_is_half_open_is_an_input(capture
     drop(client);
     let tally = Tally { input: 1, failed: 1, ..Tally::default() };
     agent.expect("an input that is over, and a failure at the other end", |it| {
-        Tally::of(it) == tally && audited_inputs(it) == [1, 1]
+        Tally::of(it) == tally && it.audited("input") == (1, 1)
     });
     agent.wait_for("what was seen is what became of it", |it| {
         it.sum("ngraph_hook_outcomes_total", &[]) == it.sum("ngraph_hook_seen_total", &[])
@@ -157,12 +156,6 @@ fn half_open() -> (OwnedFd, TcpStream) {
     net::sendto(&client, b"hello", flags, &listener.local_addr().unwrap()).unwrap();
     let (server, _) = listener.accept().unwrap();
     (client, server)
-}
-
-/// Of inbound connections: the kernel's own count, and what was captured.
-fn audited_inputs(metrics: &Metrics) -> [u64; 2] {
-    ["ngraph_kernel_opens_total", "ngraph_captured_opens_total"]
-        .map(|family| metrics.sum(family, &[("direction", "input")]))
 }
 
 /// Has the namespace's clients and listeners put data into the SYN, without a cookie first.
