@@ -6,17 +6,11 @@ use super::support::{
     agent::Agent,
     has_btf,
     holder::Holder,
-    metrics::Metrics,
     netns,
     sockets::{address, connected, connecting, deaf_listener, undeafen},
     traffic::{burst, held, refused_connects, short_connections},
 };
 use crate::captures;
-
-fn audited(metrics: &Metrics, direction: &str) -> (u64, u64) {
-    let sum = |name| metrics.sum(name, &[("direction", direction)]);
-    (sum("ngraph_kernel_opens_total"), sum("ngraph_captured_opens_total"))
-}
 
 fn captured_is_what_the_kernel_counts(capture: &str) {
     netns::enter_new();
@@ -29,7 +23,7 @@ fn captured_is_what_the_kernel_counts(capture: &str) {
     refused_connects("127.0.0.1", 40);
     burst(2_000);
     agent.expect("kernel and capture agree to the connection", |it| {
-        audited(it, "output") == (2_540, 2_540) && audited(it, "input") == (2_500, 2_500)
+        it.is_audited("output", 2_540) && it.is_audited("input", 2_500)
     });
     agent.expect("nothing is on its way", |it| it.sum("ngraph_opens_in_flight", &[]) == 0);
 }
@@ -85,13 +79,13 @@ fn an_attempt_on_its_way_explains_the_difference(capture: &str) {
     let deaf = deaf_listener("127.0.0.1:0".parse().unwrap());
     let pending = connecting("127.0.0.1:0".parse().unwrap(), address(&deaf));
     let metrics = agent.expect("one is on its way", |it| {
-        let (kernel, captured) = audited(it, "output");
+        let (kernel, captured) = it.audited("output");
         it.sum("ngraph_opens_in_flight", &[]) == kernel - captured && kernel == captured + 1
     });
     assert_eq!(metrics.sum("ngraph_events_lost_total", &[]), 0);
     drop(pending);
     agent.expect("given up, it is a failure", |it| {
-        let (kernel, captured) = audited(it, "output");
+        let (kernel, captured) = it.audited("output");
         kernel == captured && it.sum("ngraph_opens_in_flight", &[]) == 0
     });
 }
@@ -109,7 +103,7 @@ fn attempts_that_found_no_room_in_the_map_are_captured(capture: &str) {
     // There is room for no more of them than these, whichever they are.
     agent.wait_for("the map to be full", |it| {
         it.sum("ngraph_opens_in_flight", &[]) <= ROOM as u64
-            && audited(it, "output").0 == (ROOM + WITHOUT) as u64
+            && it.audited("output").0 == (ROOM + WITHOUT) as u64
     });
     // The last had none: half of them fail, and the others open when there is some.
     attempts.truncate(ROOM + WITHOUT / 2);
@@ -121,6 +115,6 @@ fn attempts_that_found_no_room_in_the_map_are_captured(capture: &str) {
         drop(deaf.accept().unwrap());
     }
     let all = (ROOM + WITHOUT) as u64;
-    agent.expect("each attempt is captured", |it| audited(it, "output") == (all, all));
+    agent.expect("each attempt is captured", |it| it.is_audited("output", all));
 }
 captures!(attempts_that_found_no_room_in_the_map_are_captured: auto, tracepoint);

@@ -84,12 +84,8 @@ fn at_each_rate_what_is_captured_is_what_the_kernel_counts(capture: &str) {
         paced(rate, count);
         all += count;
         let metrics = agent.expect(&format!("all {count} at {rate} a second are counted"), |it| {
-            let of = |family, direction| it.sum(family, &[("direction", direction)]);
-            ["output", "input"].iter().all(|direction| {
-                it.opened(direction) == all
-                    && of("ngraph_kernel_opens_total", *direction) == all
-                    && of("ngraph_captured_opens_total", *direction) == all
-            })
+            let is_all = |direction| it.opened(direction) == all && it.is_audited(direction, all);
+            is_all("output") && is_all("input")
         });
         assert_eq!(Tally::of(&metrics).lost, 0, "{metrics:#?}\n{}", agent.log());
     }

@@ -30,9 +30,10 @@ use support::{
 /// Tells how long it lasts, in seconds.
 const LENGTH: &str = "NGRAPH_SOAK_SECONDS";
 
-/// How often something goes wrong, and how long the agent stands still then.
+/// How often something goes wrong, and how long the agent stands still then: what comes meanwhile
+/// is told late and not lost.
 const FAULT_EVERY: Duration = Duration::from_secs(15);
-const STANDSTILL: Duration = Duration::from_secs(2);
+const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// Lines of a log that has nothing to tell, and what each fault may add.
 const LINES: usize = 10;

@@ -74,6 +74,21 @@ impl Metrics {
         self.sum("ngraph_connections_opened_total", &[("direction", direction)])
     }
 
+    /// The kernel's own count of a direction, and what was captured.
+    pub fn audited(&self, direction: &str) -> (u64, u64) {
+        let sum = |name| self.sum(name, &[("direction", direction)]);
+        (sum("ngraph_kernel_opens_total"), sum("ngraph_captured_opens_total"))
+    }
+
+    /// Whether both are `made`, and besides those that the kernel counted and dropped.
+    pub fn is_audited(&self, direction: &str, made: u64) -> bool {
+        let spares = match direction {
+            "input" => self.sum("ngraph_events_total", &[("kind", "spare")]),
+            _ => 0,
+        };
+        self.audited(direction) == (made + spares, made + spares)
+    }
+
     /// Whether a hook is attached.
     pub fn has_hook(&self, hook: &str) -> bool {
         self.sum("ngraph_hook_attached", &[("hook", hook)]) == 1
