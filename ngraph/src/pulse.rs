@@ -5,9 +5,10 @@ use ngraph_common::event::hook;
 
 use crate::{audit::Opens, flow::Role, health::HOOKS, hooks::HookSet};
 
-/// For how many beats a hook that has just been proven is not asked again: where nobody
-/// accepts what connects, the hooks for that have nothing to see.
-const TRUST: u32 = 16;
+/// From which beat on a hook that has just been proven is asked again. Where nobody accepts what
+/// connects, the hooks for that have nothing to see; that they fire no more is noticed within
+/// three beats all the same.
+const TRUST: u32 = 2;
 
 /// Beats until a hook that was given up is tried again, at first and at most.
 const RETRY: u32 = 4;
@@ -125,6 +126,7 @@ mod tests {
         pulse.proven(hook::CSK_ACCEPT);
         let quiet = (1..).take_while(|&n| pulse.beat(beat(0, n, 0), only).is_empty()).count();
         assert_eq!(quiet as u32, TRUST - 1);
+        assert!(quiet < 3);
     }
 
     #[test]

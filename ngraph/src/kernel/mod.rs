@@ -53,6 +53,8 @@ pub struct Plan {
 pub struct Tracer {
     ebpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
+    /// What the ring holds; records have a head besides, which isn't told.
+    ring_bytes: usize,
     counters: Mapped,
     overflow: Overflow,
     called: Array<MapData, u32>,
@@ -83,7 +85,8 @@ impl Tracer {
             Overflow::open(take(&mut ebpf, names::OVERFLOW)?, take(&mut ebpf, names::SHELF)?)?;
         let called = Array::try_from(take(&mut ebpf, names::CALLED)?)
             .with_context(|| format!("open the map {}", names::CALLED))?;
-        Ok(Self { ebpf, ring, counters, overflow, called, links: HashMap::new(), logger })
+        let (ring_bytes, links) = (ring_bytes(plan) as usize, HashMap::new());
+        Ok(Self { ebpf, ring, ring_bytes, counters, overflow, called, links, logger })
     }
 
     /// Waits until the kernel side says that the ring buffer is half full. It says nothing
@@ -97,12 +100,16 @@ impl Tracer {
         Ok(())
     }
 
-    /// Takes every record out of the ring buffer, in order, and tells how many; `None` is a
-    /// record of another size.
+    /// Takes every record out of the ring buffer that is in it now, in order, and tells how many;
+    /// `None` is a record of another size. Of those that come meanwhile it takes no more than fill
+    /// the ring once: who makes records without end holds nobody up.
     pub fn drain(&mut self, mut take: impl FnMut(Option<&FlowEvent>)) -> usize {
-        let (mut records, mut room) = (0, FlowEvent::default());
-        while let Some(record) = self.ring.get_mut().next() {
+        let (mut records, mut bytes, mut room) = (0, 0, FlowEvent::default());
+        while bytes < self.ring_bytes
+            && let Some(record) = self.ring.get_mut().next()
+        {
             records += 1;
+            bytes += record.len();
             take(event::read(&record, &mut room));
         }
         if let Some(logger) = &mut self.logger {
@@ -132,8 +139,7 @@ fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
     let states_speak = u32::from(plan.hooks.states_speak());
     let graft_follows = u32::from(plan.hooks.has(ngraph_common::event::hook::SOCK_GRAFT));
     let log_level = if is_debugging() { aya_log::Level::Debug as u8 } else { 0 };
-    // What a machine with larger pages calls its smallest ring.
-    let ring_bytes = plan.ring_bytes.max(rustix::param::page_size() as u32);
+    let ring_bytes = ring_bytes(plan);
     let mark_bytes = limits::mark_bytes(processors as u32);
     EbpfLoader::new()
         .override_global(names::NET_INUM, &plan.offsets.net_inum, true)
@@ -154,6 +160,11 @@ fn load(plan: &Plan, processors: usize) -> Result<Ebpf> {
         .map_max_entries(names::COUNTERS, processors as u32)
         .load(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ngraph-ebpf")))
         .map_err(|err| probe::explain(&err.into()))
+}
+
+/// As was planned, or what a machine with larger pages calls its smallest ring.
+fn ring_bytes(plan: &Plan) -> u32 {
+    plan.ring_bytes.max(rustix::param::page_size() as u32)
 }
 
 fn is_debugging() -> bool {
