@@ -45,8 +45,8 @@ fn kernel_side() -> Result<()> {
         Toolchain::Custom(&toolchain),
     )
     .context("build the kernel side")?;
-    // Not built where AYA_BUILD_SKIP=1 says so, by who wants the user side alone: an empty one
-    // stands for it, which no kernel loads.
+    // With AYA_BUILD_SKIP=1 there is none, for who wants the user side alone: an empty file takes its
+    // place, which no kernel loads.
     let out = env::var_os("OUT_DIR").context("OUT_DIR is not set: run this by cargo")?;
     let object = Path::new(&out).join("ngraph-ebpf");
     if !object.exists() {

@@ -85,8 +85,8 @@ pub(crate) fn cargo_static(verb: &str, profile: &str, target: &str) -> Command {
     command
 }
 
-/// Has ngraph's build script leave out the kernel side, which takes a minute and which what is
-/// only checked or fuzzed has no need of.
+/// Has ngraph's build script leave out the kernel side: it takes a minute, and who only checks or
+/// fuzzes the user side doesn't need it.
 pub(crate) fn without_kernel_side(command: &mut Command) -> &mut Command {
     command.env("AYA_BUILD_SKIP", "1")
 }
