@@ -119,12 +119,12 @@ impl<F: Follower> Collector<F> {
                 let mut namespaces = self.state.unseen();
                 // Others have no process through which to look.
                 namespaces.retain(|netns| snapshot.processes.contains_key(netns));
-                match namespaces.is_empty() {
-                    true => return None,
-                    // What came meanwhile may ask for more.
-                    false if self.state.wants_all() => Step::Search(Tables::All),
-                    false => Step::Search(Tables::Of(namespaces)),
+                if namespaces.is_empty() {
+                    return None;
                 }
+                // What came meanwhile may ask for more.
+                let is_enough = !self.state.wants_all();
+                Step::Search(if is_enough { Tables::Of(namespaces) } else { Tables::All })
             }
             _ => return None,
         };
