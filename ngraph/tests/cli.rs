@@ -5,6 +5,7 @@
 //! `--edge-ttl` below the interval names the interval.
 
 use std::{
+    collections::BTreeSet,
     env,
     io::Write as _,
     process::{Command, Output, Stdio},
@@ -13,7 +14,9 @@ use std::{
 #[path = "support/golden.rs"]
 mod golden;
 
+use clap::CommandFactory as _;
 use golden::assert_golden;
+use ngraph::cli::Cli;
 
 #[test]
 fn help_is_the_golden_text() {
@@ -207,6 +210,13 @@ fn an_empty_variable_is_none() {
 
 #[test]
 fn every_option_has_a_variable_and_errors_name_it() {
+    let command = Cli::command();
+    let options: BTreeSet<String> = (command.get_arguments())
+        .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+        .map(|arg| format!("NGRAPH_{}", arg.get_id().as_str().to_uppercase().replace('-', "_")))
+        .collect();
+    let variables = VARIABLES.iter().map(|(name, _)| (*name).to_owned());
+    assert_eq!(variables.collect::<BTreeSet<_>>(), options);
     for (name, wrong) in VARIABLES {
         let Some(wrong) = wrong else { continue };
         let output = ngraph(&[(*name, *wrong)], "");
@@ -249,6 +259,7 @@ const VARIABLES: &[(&str, Option<&str>)] = &[
     ("NGRAPH_INTERVAL", Some("0")),
     ("NGRAPH_OUTPUT", None),
     ("NGRAPH_LISTEN", Some("9930")),
+    ("NGRAPH_SOCKET", None),
     ("NGRAPH_ONCE", Some("2")),
     ("NGRAPH_FORMAT", Some("x")),
     ("NGRAPH_KEEP", Some("2")),
@@ -262,6 +273,8 @@ const VARIABLES: &[(&str, Option<&str>)] = &[
     ("NGRAPH_NO_RESOLVE", Some("2")),
     ("NGRAPH_MAX_EDGES", Some("x")),
     ("NGRAPH_EDGE_TTL", Some("x")),
+    ("NGRAPH_LABELS", Some("x")),
+    ("NGRAPH_MAX_CONNECTIONS", Some("x")),
     ("NGRAPH_LOG_LEVEL", Some("x")),
     ("NGRAPH_LOG_FORMAT", Some("x")),
 ];

@@ -46,10 +46,13 @@ impl Guest {
             // iterator over open files needs, is of 5.11.
             args.extend(["--skip=mptcp", "--skip=held::"].map(str::to_owned));
         }
-        if self.kernel.starts_with('7') {
+        args.push(if self.kernel.starts_with('7') {
             // 7.3 refuses to turn ftrace off: operation not supported.
-            args.push("--skip=silenced_by_ftrace".to_owned());
-        }
+            "--skip=silenced_by_ftrace".to_owned()
+        } else {
+            // Those before it don't preempt tracepoints and have no need of that program.
+            "--skip=a_control_groups_program".to_owned()
+        });
         args
     }
 }
@@ -114,12 +117,14 @@ mod tests {
         let args = |name: &str, user: &[&str]| {
             guest(name).args(&user.iter().map(|&word| word.to_owned()).collect::<Vec<_>>())
         };
-        assert!(args("6.12", &[]).is_empty());
-        assert!(args("6.1-nobtf", &[]).is_empty());
-        assert_eq!(args("6.12-4cpu", &[]), OF_PROCESSORS);
-        assert_eq!(args("6.12-4cpu", &["owner"]), ["owner"]);
-        assert_eq!(args("5.10-1cpu", &["owner"]), ["owner", "--skip=mptcp", "--skip=held::"]);
-        assert_eq!(args("6.12-1cpu", &["--exact"]).len(), 1 + OF_PROCESSORS.len());
+        let skip = "--skip=a_control_groups_program";
+        assert_eq!(args("6.12", &[]), [skip]);
+        assert_eq!(args("6.1-nobtf", &[]), [skip]);
+        assert_eq!(args("6.12-4cpu", &[]), [&OF_PROCESSORS[..], &[skip]].concat());
+        assert_eq!(args("6.12-4cpu", &["owner"]), ["owner", skip]);
+        assert_eq!(args("7-1cpu", &["owner"]), ["owner", "--skip=silenced_by_ftrace"]);
+        assert_eq!(args("5.10-1cpu", &["owner"]), ["owner", "--skip=mptcp", "--skip=held::", skip]);
+        assert_eq!(args("6.12-1cpu", &["--exact"]).len(), 2 + OF_PROCESSORS.len());
     }
 
     #[test]
