@@ -37,7 +37,7 @@ struct Sources<'a> {
     apt: &'a Apt<'a>,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
     Tool {
         variable: "NGRAPH_PROMETHEUS",
         bring: |from| from.debian("prometheus", "usr/bin/prometheus"),
@@ -58,6 +58,7 @@ const TOOLS: [Tool; 10] = [
         bring: |from| from.libraries("graphviz", &["libcgraph", "libcdt"]),
     },
     Tool { variable: "NGRAPH_CHROMIUM", bring: |_| browser() },
+    Tool { variable: "NGRAPH_JQ", bring: |_| jq() },
     Tool { variable: "NGRAPH_KUBECTL", bring: |from| kubernetes::kubectl(from.cache) },
     Tool { variable: "NGRAPH_HELM", bring: |from| kubernetes::helm(from.cache) },
     Tool { variable: "NGRAPH_KUBERNETES_SCHEMAS", bring: |from| kubernetes::schemas(from.cache) },
@@ -105,4 +106,10 @@ fn browser() -> Result<PathBuf> {
     let browser = "chromium-headless-shell";
     install::ensure(browser, &[browser, "fonts-inter"], "or set NGRAPH_CHROMIUM to where one is")?;
     command::find(browser).context("find what was installed on the PATH")
+}
+
+/// Which users read the agent's JSON with. It is small and is on many machines already.
+fn jq() -> Result<PathBuf> {
+    install::ensure("jq", &["jq"], "or set NGRAPH_JQ to where it is")?;
+    command::find("jq").context("find what was installed on the PATH")
 }

@@ -1,28 +1,42 @@
-//! What docs/graph.md shows is what is printed, and docs/pictures has what the commands of
+//! What the pages about pictures show is what is printed, and docs/pictures has what the commands of
 //! docs/getting-started.md draw.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, os::unix::fs::symlink, path::Path, process::Command};
 
-use crate::{drawn, graph, text};
+use crate::{
+    drawn, fleet,
+    support::{agent::binary, tools::tool},
+    text,
+};
 
 #[test]
-fn the_pictures_of_the_page_are_drawn_so() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/graph.md");
-    let page = fs::read_to_string(page).unwrap();
+fn the_commands_of_the_pages_print_what_the_pages_show() {
+    let Some(jq) = tool("NGRAPH_JQ") else { return };
+    let tools = tempfile::tempdir().unwrap();
+    symlink(binary(), tools.path().join("ngraph")).unwrap();
+    symlink(jq, tools.path().join("jq")).unwrap();
+    let path = env::join_paths([tools.path(), "/usr/bin".as_ref(), "/bin".as_ref()]).unwrap();
     let mut shown = 0;
-    for block in page.split("```console\n$ ngraph graph ").skip(1) {
-        let (block, _) = block.split_once("```").unwrap();
-        let (line, expected) = block.split_once('\n').unwrap();
-        // What needs a server, or goes on in another program, isn't for this test.
-        if line.contains(['>', '|']) || line.contains("--prometheus") {
-            continue;
+    for page in ["graph.md", "dependencies.md", "firewall.md"] {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
+        let page = fs::read_to_string(page).unwrap();
+        for block in page.split("```console\n$ ngraph graph ").skip(1) {
+            let (block, _) = block.split_once("```").unwrap();
+            let (line, expected) = block.split_once('\n').unwrap();
+            // What needs a server is tested with one.
+            if line.contains("--prometheus") {
+                continue;
+            }
+            let line = format!("ngraph graph {line}");
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &line]).current_dir(fleet()).env("PATH", &path);
+            let output = shell.output().unwrap();
+            let printed = text(&output.stderr) + &text(&output.stdout);
+            assert_eq!(printed, expected, "{line}");
+            shown += 1;
         }
-        let output = graph(&line.split(' ').collect::<Vec<_>>(), b"");
-        let printed = text(&output.stderr) + &text(&output.stdout);
-        assert_eq!(printed, expected, "ngraph graph {line}");
-        shown += 1;
     }
-    assert!(shown >= 4, "{shown}");
+    assert!(shown >= 10, "{shown}");
 }
 
 /// `BLESS=1` in the environment draws them anew.
