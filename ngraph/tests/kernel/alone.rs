@@ -75,6 +75,23 @@ fn what_happens_while_another_program_holds_the_processor_is_captured(capture: &
 }
 captures!(alone what_happens_while_another_program_holds_the_processor_is_captured: auto, kprobe, tracepoint);
 
+fn other_tracers_on_the_same_functions_change_nothing_and_miss_nothing(capture: &'static str) {
+    isolated(|| {
+        netns::enter_new();
+        let functions = ["tcp_connect", "inet_csk_accept", "security_sock_graft", "tcp_set_state"];
+        let before = functions.map(Counter::on);
+        let agent = Agent::start(&["--capture", capture]);
+        let after = functions.map(Counter::on);
+        short_connections("127.0.0.1:0", None, OPENED as usize);
+        agent.expect("each is counted", |it| both(it) == (OPENED, OPENED));
+        for (other, function) in before.iter().chain(&after).zip(functions.iter().cycle()) {
+            let seen = other.count();
+            assert!(seen >= OPENED, "{function}: {seen} calls seen");
+        }
+    });
+}
+captures!(alone other_tracers_on_the_same_functions_change_nothing_and_miss_nothing: auto, kprobe, tracepoint);
+
 fn both(metrics: &Metrics) -> (u64, u64) {
     (metrics.opened("output"), metrics.opened("input"))
 }
