@@ -14,8 +14,9 @@ use rustix::net::{self, AddressFamily, SendFlags, SocketFlags, SocketType};
 use super::support::{
     agent::Agent,
     netns,
-    segments::{completion, raw, stay_on},
+    segments::{completion, raw},
     sockets::{self, address, bound, connected, connecting, deaf_listener, outcome},
+    stay_on,
     tally::Tally,
     traffic::{connect_from, free_port, reset, short_connections},
 };

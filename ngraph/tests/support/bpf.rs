@@ -12,10 +12,9 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use rustix::{
-    process::{Resource, Rlimit, setrlimit},
-    thread::{CpuSet, sched_setaffinity},
-};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::stay_on;
 
 /// Counts the calls of a kernel function, as far as the kernel runs a kprobe's program.
 pub struct Counter {
@@ -154,9 +153,7 @@ impl Drop for Hog {
 
 /// Keeps the calling thread on the first processor: timers that it starts run there.
 pub fn stay_on_first_processor() {
-    let mut first = CpuSet::new();
-    first.set(0);
-    sched_setaffinity(None, &first).expect("stay on the first processor");
+    stay_on(0);
 }
 
 /// A program that runs at the entry of a kernel function until this is dropped.

@@ -27,6 +27,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 /// How long a fact may take to become one, on a slow machine under emulation.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -40,6 +42,13 @@ pub fn wait_for<T>(what: &str, mut fact: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Keeps the calling thread on a processor.
+pub fn stay_on(processor: usize) {
+    let mut set = CpuSet::new();
+    set.set(processor);
+    sched_setaffinity(None, &set).expect("stay on a processor");
 }
 
 /// Skips the test it's called in: only where the machine can't run it, and never where the

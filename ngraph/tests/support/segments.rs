@@ -5,10 +5,7 @@ use std::{
     os::fd::OwnedFd,
 };
 
-use rustix::{
-    net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto},
-    thread::{CpuSet, sched_setaffinity},
-};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
 
 /// Flags of a segment's head.
 pub const SYN: u8 = 0x02;
@@ -86,11 +83,4 @@ impl Segment {
         }
         !(sum as u16)
     }
-}
-
-/// Keeps the calling thread on a processor.
-pub fn stay_on(processor: usize) {
-    let mut set = CpuSet::new();
-    set.set(processor);
-    sched_setaffinity(None, &set).expect("stay on a processor");
 }
