@@ -110,13 +110,14 @@ impl<F: Follower> Collector<F> {
 
     /// Captures anew with what there is. What happens in between, a snapshot finds.
     fn reopen(&mut self) -> Result<()> {
+        let netns = self.own_netns()?;
         self.drain();
         self.carried = self.read_counts().ended();
         self.captured = Captured::snapshots_alone();
         self.state.capture_changed(self.captured.reading);
+        self.reckon_anew();
         let mut loops = Loops::default();
         let opened = capture::open(&self.config, &mut loops);
-        let netns = self.own_netns()?;
         self.state.audit.leave_out(netns, loops.opens());
         let opened = opened.context("begin capture anew")?;
         self.state.capture_changed(opened.reading);
