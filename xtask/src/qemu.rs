@@ -21,6 +21,9 @@ use crate::{arch::Arch, command, guest::Guest, install, kernel::Kernel, tally::T
 /// work; a guest that takes longer than this is stuck.
 const PATIENCE: Duration = Duration::from_secs(25 * 60);
 
+/// The first program runs five seconds after the start; one that takes longer than this is stuck.
+const START: Duration = Duration::from_secs(3 * 60);
+
 /// What the kernel prints when it can't go on. It may hang instead of rebooting.
 const FATAL: [&str; 4] = [
     "Kernel panic",
@@ -68,7 +71,8 @@ fn run(guest: &Guest, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<C
     let mut machine = Machine::start(guest, &kernel.vmlinuz, initramfs)?;
     let lines = follow(&mut machine.0)?;
     let mut console = Console::default();
-    let mut deadline = Instant::now() + PATIENCE;
+    let mut patience = START;
+    let mut deadline = Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
@@ -77,6 +81,10 @@ fn run(guest: &Guest, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<C
                 if console.read(&line) {
                     println!("[{name}] {line}");
                 }
+                if patience == START && console.release.is_some() {
+                    patience = PATIENCE;
+                    deadline = Instant::now() + patience;
+                }
                 if console.is_fatal(&line) {
                     deadline = deadline.min(Instant::now() + LAST_WORDS);
                 }
@@ -84,7 +92,7 @@ fn run(guest: &Guest, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<C
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 console.trouble.get_or_insert_with(|| {
-                    format!("ended by the watchdog after {} s", PATIENCE.as_secs())
+                    format!("ended by the watchdog after {} s", patience.as_secs())
                 });
                 break;
             }
