@@ -16,7 +16,7 @@ pub struct SockCommon {
     pub daddr: [u8; 4],
     /// Own IPv4 address, network order.
     pub rcv_saddr: [u8; 4],
-    /// Hash of the lookup tables.
+    /// Hash of the table of connections; 0 until the socket was in it once.
     pub hash: u32,
     /// Port of the other end, network order.
     pub dport: [u8; 2],
@@ -53,9 +53,10 @@ pub const V6: usize = size_of::<SockCommon>();
 
 /// Fields that are relied on: their path in the kernel's `struct sock_common`, and where
 /// [`SockCommon`] has them.
-pub const FIELDS: [(&str, usize); 9] = [
+pub const FIELDS: [(&str, usize); 10] = [
     ("skc_daddr", offset_of!(SockCommon, daddr)),
     ("skc_rcv_saddr", offset_of!(SockCommon, rcv_saddr)),
+    ("skc_hash", offset_of!(SockCommon, hash)),
     ("skc_dport", offset_of!(SockCommon, dport)),
     ("skc_num", offset_of!(SockCommon, num)),
     ("skc_family", offset_of!(SockCommon, family)),
@@ -70,6 +71,7 @@ pub const STATE: (&str, usize) = ("skc_state", offset_of!(SockCommon, state));
 
 const _: () = {
     assert!(size_of::<SockCommon>() == 56);
+    assert!(offset_of!(SockCommon, hash) == 8);
     assert!(offset_of!(SockCommon, dport) == 12);
     assert!(offset_of!(SockCommon, num) == 14);
     assert!(offset_of!(SockCommon, family) == 16);

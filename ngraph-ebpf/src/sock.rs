@@ -31,13 +31,6 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Whether the socket never had a port of its own: it failed before a SYN left. False
-    /// where this kernel doesn't tell.
-    #[inline(always)]
-    pub fn has_no_port(&self) -> bool {
-        self.local_port == 0 && INET_SPORT.load() != ABSENT
-    }
-
     /// Writes namespace, interface, addresses and ports into the record.
     #[inline(always)]
     pub fn write_to(&self, event: &mut FlowEvent) {
@@ -127,6 +120,17 @@ fn read_wanted(sock: SockAddress, flow: &mut Flow) -> bool {
 #[inline(always)]
 pub fn error(sock: SockAddress) -> u32 {
     read_at::<i32>(sock, SK_ERR.load()).unwrap_or(0).unsigned_abs()
+}
+
+/// Whether a SYN of an attempt has left. Before it does, a socket gets a port, if it isn't bound to
+/// one, and its hash with its place in the table of connections, if nobody else has these addresses
+/// and ports (`__inet_check_established`). Unbound it loses its port again, but keeps the hash.
+/// <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_hashtables.c>
+#[inline(always)]
+pub fn was_sent(sock: SockAddress, flow: &Flow) -> bool {
+    let has_port = flow.local_port != 0 || INET_SPORT.load() == ABSENT;
+    let hash = read::<u32>(sock, offset_of!(SockCommon, hash) as u32);
+    has_port && hash.is_none_or(|hash| hash != 0)
 }
 
 /// Whether a socket has its port still: one that closes has given it back (`tcp_set_state`), but

@@ -43,11 +43,11 @@ impl Witness {
 #[inline(always)]
 pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
     let Taken { sock, old, .. } = change;
-    if step == Step::GoneHalfOpen && witness == Witness::First && is_spare(sock) {
-        return spare(sock);
-    }
     if witness != Witness::Cgroup && sock::calls_at_changes(sock) {
         return Outcome::Filtered;
+    }
+    if step == Step::GoneHalfOpen && witness == Witness::First && is_spare(sock) {
+        return spare(sock);
     }
     match step {
         Step::Nothing => Outcome::Filtered,
@@ -201,7 +201,7 @@ fn gone(sock: SockAddress, old: i32, witness: Witness) -> Outcome {
             let Some(flow) = wanted_flow(sock) else {
                 return Outcome::Filtered;
             };
-            if flow.has_no_port() {
+            if !sock::was_sent(sock, &flow) {
                 entry.role = role::UNKNOWN.into();
             }
             let (now, error) = (now_ns(), sock::error(sock));

@@ -46,6 +46,10 @@ struct Row {
     since: Option<PerRole<Since>>,
     /// The kernel's last count.
     kernel: Opens,
+    /// What was captured by then.
+    beside: Opens,
+    /// Whether the kernel couldn't be asked again since.
+    is_old: bool,
     /// Whether namespaces have been listed since it is here.
     is_known: bool,
 }
@@ -122,17 +126,26 @@ impl Audit {
         }
     }
 
-    /// The kernel's counts of a namespace now. `is_at_rest`: everything that was tried has
-    /// been captured, as far as the kernel side knows.
-    pub fn read(&mut self, netns: NetnsId, kernel: Opens, is_at_rest: bool) {
+    /// The kernel's counts now, of the namespaces that could be asked. `is_at_rest`: everything
+    /// that was tried has been captured, as far as the kernel side knows.
+    pub fn read(&mut self, counts: &[(NetnsId, Opens)], is_at_rest: bool) {
+        for row in self.rows.values_mut() {
+            row.is_old = true;
+        }
+        for &(netns, kernel) in counts {
+            self.read_one(netns, kernel, is_at_rest);
+        }
+    }
+
+    fn read_one(&mut self, netns: NetnsId, kernel: Opens, is_at_rest: bool) {
         let row = self.rows.entry(netns).or_default();
         if Role::ALL.iter().any(|&role| kernel.of(role) < row.kernel.of(role)) {
             // Counts never fall: another namespace has the number now. The kernel gives a free
             // one away at once.
             *row = Row::default();
         }
-        row.kernel = kernel;
         let captured = row.captured;
+        (row.kernel, row.beside, row.is_old) = (kernel, captured, false);
         // A namespace that turns up later may be new or may have been hidden, and more may be
         // on its way than was captured.
         let since = row.since.get_or_insert_with(|| {
@@ -172,6 +185,9 @@ impl Audit {
                 let (kernel, captured) = (*row.kernel.of(role), *row.captured.of(role));
                 let start = since.of(role).start(kernel, captured);
                 let kernel = kernel.saturating_sub(start);
+                // An old count doesn't know what came since.
+                let known = kernel.max(*row.beside.of(role));
+                let captured = if row.is_old { captured.min(known) } else { captured };
                 lines.push(Line { netns, role, kernel, captured });
             }
         }
@@ -236,11 +252,11 @@ mod tests {
         let mut audit = Audit::default();
         audit.begin(NETNS, opens(100, 200), opens(101, 201), opens(1, 1));
         audit.observe(&alike(Role::Inbound, 9));
-        audit.read(NETNS, opens(111, 201), true);
+        audit.read(&[(NETNS, opens(111, 201))], true);
         assert_eq!(line(&audit, Role::Inbound), (10, 9));
         assert_eq!(line(&audit, Role::Outbound), (0, 0));
         audit.observe(&alike(Role::Inbound, 5));
-        audit.read(NETNS, opens(116, 201), true);
+        audit.read(&[(NETNS, opens(116, 201))], true);
         assert_eq!(line(&audit, Role::Inbound), (15, 14));
     }
 
@@ -250,10 +266,10 @@ mod tests {
         // 50 came meanwhile, of which 30 were captured, and 10 later.
         audit.begin(NETNS, opens(0, 100), opens(0, 150), opens(0, 0));
         audit.observe(&alike(Role::Outbound, 40));
-        audit.read(NETNS, opens(0, 160), true);
+        audit.read(&[(NETNS, opens(0, 160))], true);
         assert_eq!(line(&audit, Role::Outbound), (40, 40));
         // A miss after the start is no doubt about it.
-        audit.read(NETNS, opens(0, 161), true);
+        audit.read(&[(NETNS, opens(0, 161))], true);
         assert_eq!(line(&audit, Role::Outbound), (41, 40));
     }
 
@@ -261,11 +277,11 @@ mod tests {
     fn the_start_is_settled_only_at_rest() {
         let mut audit = Audit::default();
         audit.begin(NETNS, opens(0, 0), opens(0, 10), opens(0, 0));
-        audit.read(NETNS, opens(0, 10), false);
+        audit.read(&[(NETNS, opens(0, 10))], false);
         assert_eq!(line(&audit, Role::Outbound), (0, 0));
         // They had been on their way.
         audit.observe(&alike(Role::Outbound, 10));
-        audit.read(NETNS, opens(0, 10), true);
+        audit.read(&[(NETNS, opens(0, 10))], true);
         assert_eq!(line(&audit, Role::Outbound), (10, 10));
     }
 
@@ -273,11 +289,11 @@ mod tests {
     fn a_namespace_that_turns_up_in_the_middle_of_its_connections_has_them_all() {
         let mut audit = Audit::default();
         audit.observe(&alike(Role::Inbound, 30));
-        audit.read(NETNS, opens(35, 0), false);
+        audit.read(&[(NETNS, opens(35, 0))], false);
         audit.observe(&alike(Role::Inbound, 40));
-        audit.read(NETNS, opens(70, 0), true);
+        audit.read(&[(NETNS, opens(70, 0))], true);
         assert_eq!(line(&audit, Role::Inbound), (70, 70));
-        audit.read(NETNS, opens(71, 0), true);
+        audit.read(&[(NETNS, opens(71, 0))], true);
         assert_eq!(line(&audit, Role::Inbound), (71, 70), "a miss shows");
     }
 
@@ -285,11 +301,11 @@ mod tests {
     fn a_number_that_another_namespace_has_now_starts_anew() {
         let mut audit = Audit::default();
         audit.observe(&alike(Role::Inbound, 30));
-        audit.read(NETNS, opens(50, 0), true);
-        audit.read(NETNS, opens(0, 0), true);
+        audit.read(&[(NETNS, opens(50, 0))], true);
+        audit.read(&[(NETNS, opens(0, 0))], true);
         assert_eq!(line(&audit, Role::Inbound), (0, 0));
         audit.observe(&alike(Role::Inbound, 70));
-        audit.read(NETNS, opens(70, 0), true);
+        audit.read(&[(NETNS, opens(70, 0))], true);
         assert_eq!(line(&audit, Role::Inbound), (70, 70));
     }
 
@@ -316,9 +332,26 @@ mod tests {
         audit.observe(&failed(4));
         audit.observe(&failed(7));
         audit.observe(&failed(0));
-        audit.read(NETNS, opens(0, 4), true);
+        audit.read(&[(NETNS, opens(0, 4))], true);
         // 5 and 6 opened, and 4 and 7 failed: 4 is a new attempt of an elder's flow by then.
         assert_eq!(line(&audit, Role::Outbound), (4, 4));
+    }
+
+    #[test]
+    fn what_is_captured_while_the_kernel_cant_be_asked_is_set_beside_no_older_count() {
+        let mut audit = Audit::default();
+        audit.begin(NETNS, opens(0, 0), opens(0, 0), opens(0, 0));
+        audit.observe(&alike(Role::Inbound, 8));
+        audit.read(&[(NETNS, opens(10, 0))], false);
+        assert_eq!(line(&audit, Role::Inbound), (10, 8));
+        // What had been on its way, and three more.
+        audit.observe(&alike(Role::Inbound, 5));
+        audit.read(&[], true);
+        assert_eq!(line(&audit, Role::Inbound), (10, 10));
+        audit.read(&[], true);
+        assert_eq!(line(&audit, Role::Inbound), (10, 10));
+        audit.read(&[(NETNS, opens(14, 0))], true);
+        assert_eq!(line(&audit, Role::Inbound), (14, 13), "a miss shows");
     }
 
     #[test]
@@ -327,7 +360,7 @@ mod tests {
         audit.begin(NETNS, opens(0, 0), opens(0, 0), opens(0, 0));
         audit.observe(&alike(Role::Inbound, 1));
         audit.observe(&Observation::Spare { flow: FLOW, count: 1 });
-        audit.read(NETNS, opens(2, 0), true);
+        audit.read(&[(NETNS, opens(2, 0))], true);
         assert_eq!(line(&audit, Role::Inbound), (2, 2));
     }
 
@@ -336,7 +369,7 @@ mod tests {
         let mut audit = Audit::default();
         audit.begin(NETNS, opens(0, 0), opens(0, 0), opens(0, 0));
         audit.leave_out(NETNS, opens(1, 2));
-        audit.read(NETNS, opens(1, 2), true);
+        audit.read(&[(NETNS, opens(1, 2))], true);
         assert_eq!((line(&audit, Role::Inbound), line(&audit, Role::Outbound)), ((0, 0), (0, 0)));
     }
 
@@ -345,8 +378,8 @@ mod tests {
         let mut audit = Audit::default();
         audit.observe(&alike(Role::Inbound, 3));
         assert!(audit.lines().is_empty());
-        audit.read(NETNS, opens(8, 0), true);
-        audit.read(NETNS, opens(9, 0), true);
+        audit.read(&[(NETNS, opens(8, 0))], true);
+        audit.read(&[(NETNS, opens(9, 0))], true);
         assert_eq!(line(&audit, Role::Inbound), (4, 3));
         audit.listed(|_| false);
         assert_eq!(audit.lines().len(), 2, "it may be younger than the list");

@@ -127,7 +127,8 @@ impl Reading {
             kind::CLOSE => Observation::Closed(id),
             kind::FAIL => {
                 let (flow, reason) = (self.flow(event), reason(event.error));
-                // One that nobody saw begin has no role; if its SYN never left, it has no port.
+                // One whose SYN never left has no role, nor has one that nobody saw begin; that
+                // has a port if a SYN left.
                 let is_unseen = event.tgid == 0 && event.local_port != 0;
                 let was_sent = event.role == role::OUTBOUND || is_unseen;
                 Observation::Failed { flow, reason, was_sent, count: 1, owner: owner(event) }

@@ -16,11 +16,13 @@ pub(crate) fn sudo() -> Result<Vec<String>> {
 
 /// Runs the tests named after `kind` on `package`, which they find by the variable NGRAPH_`KIND`.
 pub(crate) fn test(kind: &str, package: &Path, sudo: &[String]) -> Result<()> {
-    let mut install = cargo::cargo();
-    install.args(["test", "--package", "ngraph", "--test", "systemd", "--", &format!("{kind}::")]);
+    let host = Rustc::ask()?.host;
+    let mut install = cargo::cargo_static("test", cargo::TESTS, &host);
+    // The workspace, since with other features its libraries would be built anew.
+    install.args(["--workspace", "--test", "systemd", "--", &format!("{kind}::")]);
     install.env(format!("NGRAPH_{}", kind.to_uppercase()), package).env("NGRAPH_MUST_RUN", "1");
     if !sudo.is_empty() {
-        install.env(cargo::variable(&Rustc::ask()?.host, "RUNNER"), sudo.join(" "));
+        install.env(cargo::variable(&host, "RUNNER"), sudo.join(" "));
     }
     test::timed("install and remove", || command::run(&mut install))?;
     println!("{}", package.display());

@@ -3,8 +3,10 @@
 use std::{
     io,
     io::{BufRead as _, BufReader},
+    num::NonZero,
     path::{Path, PathBuf},
     process::Command,
+    thread,
     time::Instant,
 };
 
@@ -42,6 +44,9 @@ const BY_NAME: [&str; 14] = [
     "sharing::",
     "uring::",
 ];
+
+/// Tests that run at once on each processor: most wait for the agent's next file.
+const AT_ONCE: usize = 4;
 
 /// There where the kernel has kprobes.
 const KPROBES: &str = "/sys/bus/event_source/devices/kprobe/type";
@@ -109,6 +114,8 @@ fn host(rustc: &Rustc, tools: &[(&str, PathBuf)], args: &[String]) -> Result<Tal
         command.arg("--skip=::kprobe");
     }
     command.envs(tools.iter().cloned()).env("NGRAPH_MUST_RUN", "1");
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    command.env("RUST_TEST_THREADS", (AT_ONCE * processors).to_string());
     if !sudo.is_empty() {
         command.env(cargo::variable(&rustc.host, "RUNNER"), sudo.join(" "));
     }

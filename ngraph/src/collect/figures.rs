@@ -72,9 +72,7 @@ impl Collector<Graph> {
         let opens: Vec<_> = processes.filter_map(read).collect();
         let counts = self.read_counts();
         let is_at_rest = counts.in_flight() == 0 && counts.told() == self.state.received();
-        for (netns, opens) in opens {
-            self.state.audit.read(netns, opens, is_at_rest);
-        }
+        self.state.audit.read(&opens, is_at_rest);
     }
 
     fn attached(&self) -> [Option<bool>; HOOKS] {

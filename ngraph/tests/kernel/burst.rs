@@ -8,6 +8,7 @@ use std::{
 
 use super::support::{
     agent::Agent,
+    figure,
     metrics::Metrics,
     netns,
     tally::Tally,
@@ -81,7 +82,8 @@ fn at_each_rate_what_is_captured_is_what_the_kernel_counts(capture: &str) {
     let agent = Agent::start(&["--capture", capture]);
     let mut all = 0;
     for (rate, count) in RATES {
-        paced(rate, count);
+        let reached = paced(rate, count);
+        figure(&format!("{reached} connections a second where {rate} were asked for"));
         all += count;
         let metrics = agent.expect(&format!("all {count} at {rate} a second are counted"), |it| {
             let is_all = |direction| it.opened(direction) == all && it.is_audited(direction, all);

@@ -1,11 +1,14 @@
 //! Attempts that never become a connection, and what is told of why.
 
-use std::{net::SocketAddr, thread};
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
-    net::sockopt,
+    net::{self, sockopt},
 };
 
 use super::support::{
@@ -14,7 +17,7 @@ use super::support::{
     metrics::Metrics,
     netns,
     segments::{RST, SYN, Segment, raw},
-    sockets::{self, bound, connect, connecting, deaf_listener, outcome},
+    sockets::{self, bound, connect, connected, connecting, deaf_listener, outcome},
     tally::Tally,
     traffic::free_port,
 };
@@ -121,6 +124,31 @@ fn an_attempt_given_up_here_has_failed_for_another_reason(capture: &str) {
 }
 captures!(an_attempt_given_up_here_has_failed_for_another_reason: auto, tracepoint);
 
+fn an_attempt_that_finds_its_addresses_taken_sent_nothing_and_the_kernel_counts_none(
+    capture: &str,
+) {
+    netns::enter_new();
+    let agent = Agent::start(&["--capture", capture]);
+    let listener = TcpListener::bind(ANY_PORT).unwrap();
+    let taken = connected(connecting(ANY_PORT.parse().unwrap(), address(&listener)));
+    let again = bound(taken.local_addr().unwrap());
+    for _ in 0..3 {
+        let connect = net::connect(&again, &address(&listener));
+        assert_eq!(connect, Err(Errno::ADDRNOTAVAIL), "bound to a port");
+    }
+    let port = taken.local_addr().unwrap().port();
+    netns::set_parameter("ipv4/ip_local_port_range", &format!("{port} {port}"));
+    for _ in 0..4 {
+        let none = TcpStream::connect(address(&listener)).unwrap_err();
+        assert_eq!(Errno::from_io_error(&none), Some(Errno::ADDRNOTAVAIL), "no port is left");
+    }
+    agent.expect("seven failed, and nothing was sent but for the one that is open", |it| {
+        let all = Tally { failed: 7, ..Tally::open(1) };
+        Tally::of(it) == all && it.is_audited("output", 1) && it.is_audited("input", 1)
+    });
+}
+captures!(an_attempt_that_finds_its_addresses_taken_sent_nothing_and_the_kernel_counts_none: auto, tracepoint);
+
 fn an_attempt_to_reach_a_host_that_is_not_there_is_unreachable(capture: &str) {
     netns::enter_new();
     // A network of one host: the other end of the wire is here too, and answers for nobody.
@@ -140,6 +168,6 @@ fn an_attempt_to_reach_a_host_that_is_not_there_is_unreachable(capture: &str) {
 }
 captures!(an_attempt_to_reach_a_host_that_is_not_there_is_unreachable: auto, tracepoint);
 
-fn address(listener: &std::net::TcpListener) -> SocketAddr {
+fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().unwrap()
 }

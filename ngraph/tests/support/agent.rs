@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{metrics::Metrics, wait_for};
+use super::{metrics::Metrics, netns, wait_for};
 
 /// The binary under test; a guest has it in another place than the machine that built it.
 pub fn binary() -> PathBuf {
@@ -55,6 +55,7 @@ pub struct Agent {
     folder: Folder,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
+    may_lose: bool,
 }
 
 enum Folder {
@@ -110,7 +111,14 @@ impl Agent {
                 log.push('\n');
             }
         });
-        Self { child, folder, log, reader: Some(reader) }
+        Self { child, folder, log, reader: Some(reader), may_lose: false }
+    }
+
+    /// Is made to lose events: of any other, each file that a test reads must say that none is
+    /// lost, and what `expect` holds at rest is that the kernel counts what was captured.
+    pub fn that_loses(mut self) -> Self {
+        self.may_lose = true;
+        self
     }
 
     /// Where it writes.
@@ -151,7 +159,10 @@ impl Agent {
 
     /// Its last file, if there is one.
     pub fn metrics(&self) -> Option<Metrics> {
-        fs::read_to_string(self.file()).ok().map(|text| Metrics::parse(&text))
+        let metrics = Metrics::parse(&fs::read_to_string(self.file()).ok()?);
+        let lost = metrics.sum("ngraph_events_lost_total", &[]);
+        assert!(lost == 0 || self.may_lose, "{lost} events lost: {metrics:#?}\n{}", self.log());
+        Some(metrics)
     }
 
     /// Waits for a file of which `fact` holds.
@@ -190,6 +201,13 @@ impl Agent {
         self.wait_for(what, &fact);
         let metrics = self.settled();
         assert!(fact(&metrics), "{what}: held and holds no more: {metrics:#?}\n{}", self.log());
+        if self.may_lose || !metrics.has_hook("raw_tracepoint:inet_sock_set_state") {
+            return metrics;
+        }
+        // Of another file, since an attempt may have been on its way at this one.
+        let netns = netns::of_process(self.pid());
+        let what = "the kernel to count what was captured";
+        self.wait_for(what, |metrics| metrics.is_explained(&netns));
         metrics
     }
 

@@ -89,6 +89,18 @@ impl Metrics {
         self.audited(direction) == (made + spares, made + spares)
     }
 
+    /// Whether the kernel counts in a namespace and either direction what was captured and, of
+    /// attempts, what is on its way.
+    pub fn is_explained(&self, netns: &str) -> bool {
+        let on_their_way = self.sum("ngraph_opens_in_flight", &[]);
+        [("input", 0), ("output", on_their_way)].into_iter().all(|(direction, most)| {
+            let labels = [("netns", netns), ("direction", direction)];
+            let [kernel, captured] = ["kernel", "captured"]
+                .map(|who| self.sum(&format!("ngraph_{who}_opens_total"), &labels));
+            kernel.checked_sub(captured).is_some_and(|missing| missing <= most)
+        })
+    }
+
     /// Whether a hook is attached.
     pub fn has_hook(&self, hook: &str) -> bool {
         self.sum("ngraph_hook_attached", &[("hook", hook)]) == 1

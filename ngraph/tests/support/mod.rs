@@ -60,10 +60,20 @@ pub fn skip(reason: &str) {
 
 /// Skips the test it's called in for something that this kernel truly doesn't have.
 pub fn skip_earned(reason: &str) {
+    tell("skipped", reason);
+}
+
+/// Tells a figure that a run is judged by and that no test may assert, such as a rate.
+pub fn figure(what: &str) {
+    tell("figure", what);
+}
+
+/// Writes a line of `kind` about the test it's called in.
+fn tell(kind: &str, what: &str) {
     let name = thread::current().name().unwrap_or("a test").to_owned();
     // Not through print!, which the test harness keeps to itself; at once, or tests that run
     // at the same time write in between.
-    let line = format!("skipped: {name}: {reason}\n");
+    let line = format!("{kind}: {name}: {what}\n");
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 

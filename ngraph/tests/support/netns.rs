@@ -97,7 +97,16 @@ fn set(what: libc::c_ulong, request: &libc::ifreq, tried: &str) {
 
 /// The number of the calling thread's namespace, as metrics show it.
 pub fn number() -> String {
-    let link = std::fs::read_link("/proc/thread-self/ns/net").expect("the thread's namespace");
+    number_of("thread-self")
+}
+
+/// The number of a process' namespace.
+pub fn of_process(pid: u32) -> String {
+    number_of(&pid.to_string())
+}
+
+fn number_of(process: &str) -> String {
+    let link = fs::read_link(format!("/proc/{process}/ns/net")).expect("the process' namespace");
     let link = link.to_string_lossy();
     link.trim_start_matches("net:[").trim_end_matches(']').to_owned()
 }

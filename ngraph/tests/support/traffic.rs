@@ -131,8 +131,8 @@ pub fn burst_of(threads: usize, count: usize) {
 }
 
 /// Makes `count` connections from two threads, no more than `rate` of them a second, each closed by
-/// a reset.
-pub fn paced(rate: u32, count: u64) {
+/// a reset. Gives how many a second it were.
+pub fn paced(rate: u32, count: u64) -> u64 {
     let threads = 2;
     let step = Duration::from_secs(1) * threads / rate;
     let connect = || {
@@ -148,9 +148,11 @@ pub fn paced(rate: u32, count: u64) {
             thread::sleep((step * (made + 1)).saturating_sub(start.elapsed()));
         }
     };
+    let start = Instant::now();
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(connect);
         }
     });
+    (count as f64 / start.elapsed().as_secs_f64()) as u64
 }
