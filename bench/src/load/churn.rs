@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::net::{Shutdown, shutdown, sockopt};
+use rustix::{
+    net::{Shutdown, shutdown, sockopt},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 
 use super::{Close, Options, latency::Latency};
 
@@ -45,12 +48,22 @@ pub(crate) fn churn(options: &Options) -> Result<Churned> {
     let ports = servers.iter().map(|server| server.port).collect();
     let mut all = Churned { ports, ..Churned::default() };
     thread::scope(|scope| -> Result<()> {
-        let accepters: Vec<_> =
-            servers.iter().map(|server| scope.spawn(|| server.accept(options.close))).collect();
+        let at = |number: usize| number % servers.len();
+        let accepters: Vec<_> = (servers.iter().enumerate())
+            .map(|(number, server)| {
+                scope.spawn(move || {
+                    stay_on(number)?;
+                    server.accept(options.close)
+                })
+            })
+            .collect();
         let clients: Vec<_> = (0..options.threads)
             .map(|number| {
-                let server = &servers[number % servers.len()];
-                scope.spawn(move || client(server, number, options, start))
+                let server = &servers[at(number)];
+                scope.spawn(move || {
+                    stay_on(at(number))?;
+                    client(server, number, options, start)
+                })
             })
             .collect();
         let done: Vec<_> = clients.into_iter().map(thread::ScopedJoinHandle::join).collect();
@@ -106,6 +119,17 @@ impl Server {
         }
         let _ = shutdown(&self.listener, Shutdown::Both);
     }
+}
+
+/// Keeps the calling thread on one of the processors. A listener's clients and its accepter share
+/// one: which of them wakes the other, and from where, would depend on whatever else runs for a
+/// moment, and change the pace by a third.
+fn stay_on(number: usize) -> Result<()> {
+    let allowed = sched_getaffinity(None).context("ask for the processors that may be used")?;
+    let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&at| allowed.is_set(at)).collect();
+    let mut own = CpuSet::new();
+    own.set(processors[number % processors.len()]);
+    sched_setaffinity(None, &own).context("stay on a processor")
 }
 
 fn client(server: &Server, number: usize, options: &Options, start: Instant) -> Result<Churned> {
