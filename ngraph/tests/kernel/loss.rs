@@ -97,7 +97,7 @@ fn only_a_full_overflow_map_loses_and_it_is_counted(capture: &str) {
     // More edges than the overflow map has entries, so many that some must be lost.
     const PEERS: u32 = 10_000;
     netns::enter_new();
-    let agent = start(capture, &["--max-edges", "20000"]).that_loses();
+    let agent = start(capture, &["--max-edges", "20000"]).that_miscounts();
     agent.signal(Signal::STOP);
     let listener = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = listener.local_addr().unwrap().port();
