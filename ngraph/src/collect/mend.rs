@@ -6,7 +6,7 @@ use anyhow::Result;
 use log::{debug, warn};
 use tokio::task::JoinHandle;
 
-use super::Collector;
+use super::{Collector, selftest::Loops};
 use crate::{
     clock,
     live::{Follower, Sight},
@@ -78,6 +78,7 @@ impl<F: Follower> Collector<F> {
         self.lost_before = self.lost();
         self.drain();
         let tables = step.tables();
+        self.own = Loops::default();
         self.state.begin_snapshot(matches!(tables, Tables::All));
         self.snapshot_began = clock::since_boot();
         Pending { task: self.snapshot(tables), step }
@@ -101,13 +102,15 @@ impl<F: Follower> Collector<F> {
     /// Takes in a snapshot, and begins the next where this one asks for more.
     pub(super) fn take_in(&mut self, snapshot: Result<Snapshot>, step: Step) -> Option<Pending> {
         self.drain();
-        let snapshot = match snapshot {
+        let mut snapshot = match snapshot {
             Ok(snapshot) => snapshot,
             Err(err) => {
                 self.tell_problems("snapshot", vec![format!("{err:#}")]);
                 return None;
             }
         };
+        // Else it would be a connection that no event told of.
+        snapshot.rows.retain(|row| !self.own.have(&row.flow));
         let Left { suspects, is_lossy } = self.mend(&snapshot, &step);
         let next = match step {
             Step::Search(tables) if suspects > 0 => Step::Confirmation { tables, is_lossy },

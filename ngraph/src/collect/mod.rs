@@ -76,6 +76,8 @@ pub struct Collector<F> {
     problems: Problems,
     /// The snapshot in the making.
     pending: Option<Pending>,
+    /// Own connections made since it began, which it may show.
+    own: Loops,
     /// When the ring buffer is drained next, and the time between two drains.
     drain_at: Instant,
     pause: Duration,
@@ -133,6 +135,7 @@ impl<F: Follower> Collector<F> {
             kernel: probe::release(),
             problems: Problems::default(),
             pending: None,
+            own: Loops::default(),
             drain_at: Instant::now() + DRAIN,
             pause: DRAIN,
             snapshots: 0,

@@ -118,7 +118,7 @@ impl<F: Follower> Collector<F> {
         self.reckon_anew();
         let mut loops = Loops::default();
         let opened = capture::open(&self.config, &mut loops);
-        self.state.audit.leave_out(netns, loops.opens());
+        self.leave_out(netns, loops);
         let opened = opened.context("begin capture anew")?;
         self.state.capture_changed(opened.reading);
         let now = clock::since_boot();
@@ -144,9 +144,15 @@ impl<F: Follower> Collector<F> {
         };
         let mut loops = Loops::default();
         let (seen, proof) = proving::prove_again(tracer, hook, anew, &mut loops)?;
-        self.state.audit.leave_out(netns, loops.opens());
+        self.leave_out(netns, loops);
         self.take_seen(&seen, clock::since_boot());
         proof
+    }
+
+    /// Own connections are none of the kernel's counts, nor of the snapshot in hand.
+    fn leave_out(&mut self, netns: NetnsId, loops: Loops) {
+        self.state.audit.leave_out(netns, loops.opens());
+        self.own.add(loops);
     }
 
     fn take_seen(&mut self, seen: &Seen, now: Duration) {

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use ngraph_common::event::{FlowEvent, hook, kind, role};
 
-use crate::{audit::Opens, flow::Address};
+use crate::{
+    audit::Opens,
+    flow::{Address, Flow},
+};
 
 /// How long a hook has to report, and loopback to connect: a thousand times what it takes.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,10 +29,10 @@ pub struct Loop {
 const IS_NO_CONNECTION: [io::ErrorKind; 2] =
     [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut];
 
-/// Makes loops, and knows what they add to the kernel's own counts.
+/// Makes loops, and knows them in the kernel's own counts and in snapshots.
 #[derive(Debug, Default)]
 pub struct Loops {
-    made: u64,
+    made: Vec<Loop>,
 }
 
 impl Loops {
@@ -39,13 +42,26 @@ impl Loops {
     /// Where loopback doesn't work: its interface may be down in a new namespace.
     pub fn make(&mut self) -> Result<Loop> {
         let made = Loop::make()?;
-        self.made += 1;
+        self.made.push(made);
         Ok(made)
+    }
+
+    /// Adds those that others made.
+    pub fn add(&mut self, others: Self) {
+        self.made.extend(others.made);
+    }
+
+    /// Whether a connection is one of theirs.
+    pub fn have(&self, flow: &Flow) -> bool {
+        let is_own =
+            |own: &Loop| own.is_between(flow.local.0, flow.local_port, flow.peer.0, flow.peer_port);
+        self.made.iter().any(is_own)
     }
 
     /// What they were to the kernel, each: a connection and a refused attempt.
     pub fn opens(&self) -> Opens {
-        Opens::new(self.made, 2 * self.made)
+        let made = self.made.len() as u64;
+        Opens::new(made, 2 * made)
     }
 }
 
@@ -82,10 +98,14 @@ impl Loop {
     /// Whether an event is of this connection or attempt, which nobody else's can be: the
     /// listening port was the agent's alone.
     pub fn has(&self, event: &FlowEvent) -> bool {
+        self.is_between(event.local, event.local_port, event.peer, event.peer_port)
+    }
+
+    fn is_between(&self, local: [u8; 16], local_port: u16, peer: [u8; 16], peer_port: u16) -> bool {
         let port = self.server.port();
         let loopback = Address::from(IpAddr::V4(Ipv4Addr::LOCALHOST)).0;
-        let is_own = event.local_port == port || event.peer_port == port;
-        is_own && event.local == loopback && event.peer == loopback
+        let is_own = local_port == port || peer_port == port;
+        is_own && local == loopback && peer == loopback
     }
 }
 
@@ -258,6 +278,21 @@ mod tests {
         assert_eq!(verdict(&events), Err("no end of its connection was reported".to_owned()));
         events.push(ours(kind::CLOSE, 5));
         assert_eq!(verdict(&events), Ok(()));
+    }
+
+    #[test]
+    fn an_own_connection_is_known_by_whichever_end_a_snapshot_shows() {
+        let (own, _) = world();
+        let mut loops = Loops::default();
+        loops.add(Loops { made: vec![own] });
+        let loopback = Address::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let flow = |local_port, peer_port| {
+            let netns = crate::flow::NetnsId(7);
+            Flow { netns, local: loopback, peer: loopback, local_port, peer_port }
+        };
+        assert!(loops.have(&flow(40_000, 50_000)) && loops.have(&flow(50_000, 40_000)));
+        assert!(!loops.have(&flow(40_000, 50_001)));
+        assert!(!loops.have(&Flow { peer: Address([1; 16]), ..flow(40_000, 50_000) }));
     }
 
     #[test]
