@@ -51,7 +51,8 @@ impl Loops {
         self.made.extend(others.made);
     }
 
-    /// Whether a connection is one of theirs.
+    /// Whether a connection is one of theirs. One of another namespace may have the same port on
+    /// its loopback: the snapshot after this one finds it.
     pub fn have(&self, flow: &Flow) -> bool {
         let is_own =
             |own: &Loop| own.is_between(flow.local.0, flow.local_port, flow.peer.0, flow.peer_port);
@@ -208,6 +209,7 @@ fn owned(event: &FlowEvent, expected: &Expected) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::NetnsId;
 
     const NETNS: u64 = 7;
 
@@ -287,7 +289,7 @@ mod tests {
         loops.add(Loops { made: vec![own] });
         let loopback = Address::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let flow = |local_port, peer_port| {
-            let netns = crate::flow::NetnsId(7);
+            let netns = NetnsId(7);
             Flow { netns, local: loopback, peer: loopback, local_port, peer_port }
         };
         assert!(loops.have(&flow(40_000, 50_000)) && loops.have(&flow(50_000, 40_000)));
