@@ -2,6 +2,7 @@
 //! buffer, the counters, the sizes and the names. No std, no text, no idea of an edge.
 #![no_std]
 
+pub mod called;
 pub mod count;
 pub mod event;
 pub mod held;

@@ -12,8 +12,8 @@ pub const OVERFLOW: &str = "OVERFLOW";
 /// `u32`: the shelf of [`OVERFLOW`] that the kernel side fills.
 pub const SHELF: &str = "SHELF";
 
-/// `u32`: 1 while the program of [`crate::event::hook::SOCK_OPS`] is attached, so that the raw
-/// tracepoint leaves to it what sockets call it for.
+/// `u32`, one of [`crate::called`]: what the raw tracepoint leaves to the program of
+/// [`crate::event::hook::SOCK_OPS`].
 pub const CALLED: &str = "CALLED";
 
 /// Programs, by [`crate::event::hook`].

@@ -67,8 +67,8 @@ pub static OVERFLOW: HashMap<Like, u64> = HashMap::with_max_entries(limits::OVER
 #[map]
 pub static SHELF: Array<u32> = Array::with_max_entries(1, 0);
 
-/// Whether the control group's program is attached: 0 or 1. Set by the user side: sockets are
-/// marked for calling by any program, another agent's too.
+/// What is left to the control group's program: one of `ngraph_common::called`. Set by the user
+/// side: sockets are marked for calling by any program, another agent's too.
 #[map]
 pub static CALLED: Array<u32> = Array::with_max_entries(1, 0);
 

@@ -4,6 +4,7 @@ use core::mem::{MaybeUninit, offset_of};
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 use ngraph_common::{
+    called,
     event::FlowEvent,
     names::ABSENT,
     sock_common::{SockCommon, SockCommonV6, V6},
@@ -146,14 +147,17 @@ pub fn keeps_port(sock: SockAddress) -> bool {
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/bpf.h>
 pub const CALLS_AT_CHANGES: u8 = 1 << 2;
 
-/// Whether the socket calls the control group's program at each change of its state, and that
-/// is there to be called.
+/// What of a socket's changes is left to the control group's program: one of `called`.
 #[inline(always)]
-pub fn calls_at_changes(sock: SockAddress) -> bool {
-    if CALLED.get(0).is_none_or(|&called| called == 0) {
-        return false;
+pub fn left_to_cgroup(sock: SockAddress) -> u32 {
+    let left = CALLED.get(0).copied().unwrap_or(called::NOTHING);
+    if left == called::NOTHING {
+        return left;
     }
-    read_at::<u8>(sock, CB_FLAGS.load()).is_some_and(|flags| flags & CALLS_AT_CHANGES != 0)
+    match read_at::<u8>(sock, CB_FLAGS.load()) {
+        Some(flags) if flags & CALLS_AT_CHANGES != 0 => left,
+        _ => called::NOTHING,
+    }
 }
 
 /// The `struct sock` behind a `struct socket`, as a file has it.

@@ -3,7 +3,7 @@
 
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use ngraph_common::{
-    count,
+    called, count,
     event::{hook, kind, role},
 };
 
@@ -21,8 +21,8 @@ use crate::{
 pub enum Witness {
     /// The one that sees every change it isn't kept from.
     First,
-    /// The one behind it, which may see a change that the first has taken: what it finds
-    /// done already, it leaves.
+    /// One behind it, or behind the control group's, which may see a change that the one before
+    /// has taken: what it finds done already, it leaves.
     Second,
     /// The control group's. What it is called for, the two others leave to it.
     Cgroup,
@@ -43,9 +43,15 @@ impl Witness {
 #[inline(always)]
 pub fn changed(change: Taken, step: Step, witness: Witness) -> Outcome {
     let Taken { sock, old, .. } = change;
-    if witness != Witness::Cgroup && sock::calls_at_changes(sock) {
-        return Outcome::Filtered;
-    }
+    let witness = match witness {
+        Witness::Cgroup => witness,
+        _ => match sock::left_to_cgroup(sock) {
+            called::ALL => return Outcome::Filtered,
+            // A socket calls before it changes.
+            called::WHAT_IT_TOLD => Witness::Second,
+            _ => witness,
+        },
+    };
     if step == Step::GoneHalfOpen && witness == Witness::First && is_spare(sock) {
         return spare(sock);
     }

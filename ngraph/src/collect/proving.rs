@@ -29,7 +29,9 @@ pub fn try_hook(
 ) -> Result<Seen> {
     tracer.attach(hook)?;
     let (seen, proof) = witness(tracer, hook, expected, loops)?;
-    proof.map(|()| seen)
+    proof?;
+    tracer.rely_on(hook)?;
+    Ok(seen)
 }
 
 /// Proves a hook again while the agent runs, attached `anew` if asked for and allowed: the
@@ -52,7 +54,7 @@ pub fn prove_again(
     let before = runs(tracer);
     let own = loops.make().context("prove it by an own connection")?;
     let proof = if runs(tracer) > before {
-        Ok(())
+        tracer.rely_on(hook)
     } else {
         Err(anyhow!("it doesn't run for an own connection"))
     };

@@ -9,8 +9,9 @@ use aya::programs::{
 };
 use log::debug;
 use ngraph_common::{
+    called,
     event::hook,
-    names::{PROGRAMS, SECOND_WITNESS},
+    names::{self, PROGRAMS, SECOND_WITNESS},
 };
 
 use super::{Tracer, cgroup, probe};
@@ -25,12 +26,16 @@ pub(super) enum Link {
 
 impl Tracer {
     /// Attaches a hook's program, and where it is attached already, anew. What is attached stays
-    /// so if that fails: an agent that gave up its privileges may not get it back.
+    /// so if that fails: an agent that gave up its privileges may not get it back. Once it is
+    /// proven, `rely_on` it.
     ///
     /// # Errors
     /// Why the kernel refused, and what to do where that is known.
     pub fn attach(&mut self, hook: u8) -> Result<()> {
         let name = PROGRAMS[usize::from(hook)];
+        if hook == hook::SOCK_OPS {
+            self.leave_to_cgroup(called::WHAT_IT_TOLD)?;
+        }
         self.attach_program(name, name)?;
         if hook == hook::SET_STATE {
             // Behind the first: the kernel calls them in the order in which they came.
@@ -40,6 +45,21 @@ impl Tracer {
         Ok(())
     }
 
+    /// Has other hooks leave to this one, which is proven, what it tells.
+    ///
+    /// Not before: a change of a socket's state that was on its way when the hook was attached may
+    /// not have called it, and one that calls nobody and is left to others would be missed.
+    ///
+    /// # Errors
+    /// Where the map can't be written that tells them.
+    pub fn rely_on(&mut self, hook: u8) -> Result<()> {
+        if hook == hook::SOCK_OPS { self.leave_to_cgroup(called::ALL) } else { Ok(()) }
+    }
+
+    fn leave_to_cgroup(&mut self, what: u32) -> Result<()> {
+        self.called.set(0, what, 0).with_context(|| format!("write the map {}", names::CALLED))
+    }
+
     /// Detaches a hook's program, for the other hooks to do without.
     ///
     /// # Errors
@@ -47,8 +67,13 @@ impl Tracer {
     pub fn detach(&mut self, hook: u8) -> Result<()> {
         let name = PROGRAMS[usize::from(hook)];
         if hook == hook::SOCK_OPS {
-            self.called.set(0, 0, 0).context("write the map CALLED")?;
+            self.leave_to_cgroup(called::WHAT_IT_TOLD)?;
         }
+        self.detach_program(name)?;
+        if hook == hook::SOCK_OPS { self.leave_to_cgroup(called::NOTHING) } else { Ok(()) }
+    }
+
+    fn detach_program(&mut self, name: &'static str) -> Result<()> {
         let Some(program) = self.ebpf.program_mut(name) else {
             return Ok(());
         };
@@ -95,20 +120,12 @@ impl Tracer {
                 if !is_loaded {
                     program.load().map_err(|err| probe::explain_cgroup(&err.into()))?;
                 }
-                // Before, so that nothing is told twice: what sockets that other agents marked
-                // call for in between is lost, before anything is counted.
-                self.called.set(0, 1, 0).context("write the map CALLED")?;
                 // As a link it always is beside others' programs, there and in the groups below;
                 // the kernel refuses to be told so. (`cgroup_bpf_link_attach`)
                 // https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/cgroup.c
-                let link = match program.attach(root, CgroupAttachMode::Single) {
-                    Ok(link) => link,
-                    Err(err) => {
-                        let is_called = u32::from(self.links.contains_key(name));
-                        self.called.set(0, is_called, 0).context("write the map CALLED")?;
-                        return Err(probe::explain_cgroup(&err.into()));
-                    }
-                };
+                let link = program
+                    .attach(root, CgroupAttachMode::Single)
+                    .map_err(|err| probe::explain_cgroup(&err.into()))?;
                 if let Some(Link::SockOps(old)) = self.links.insert(name, Link::SockOps(link)) {
                     program.detach(old).with_context(|| format!("detach {name}"))?;
                 }

@@ -2,6 +2,7 @@
 //! meanwhile.
 
 mod cost;
+mod handover;
 mod silence;
 
 use std::{fs, os::fd::OwnedFd, thread, time::Duration};
