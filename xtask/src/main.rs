@@ -18,6 +18,7 @@ mod digest;
 mod dist;
 mod elf;
 mod fuzz;
+mod grafana;
 mod guest;
 mod image;
 mod initramfs;

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::{apt::Apt, cache::Cache, command, containers, install, kubernetes, libraries};
+use crate::{apt::Apt, cache::Cache, command, containers, grafana, install, kubernetes, libraries};
 
 /// Brings the tools that the user has not set, and gives back where they are.
 pub(crate) fn all() -> Result<Vec<(&'static str, PathBuf)>> {
@@ -37,7 +37,7 @@ struct Sources<'a> {
     apt: &'a Apt<'a>,
 }
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         variable: "NGRAPH_PROMETHEUS",
         bring: |from| from.debian("prometheus", "usr/bin/prometheus"),
@@ -62,7 +62,9 @@ const TOOLS: [Tool; 11] = [
     Tool { variable: "NGRAPH_KUBECTL", bring: |from| kubernetes::kubectl(from.cache) },
     Tool { variable: "NGRAPH_HELM", bring: |from| kubernetes::helm(from.cache) },
     Tool { variable: "NGRAPH_KUBERNETES_SCHEMAS", bring: |from| kubernetes::schemas(from.cache) },
-    // A folder like a system's root: / for one where podman is installed.
+    // A folder that Python imports from.
+    Tool { variable: "NGRAPH_GRAFANA_SDK", bring: |from| grafana::sdk(from.cache) },
+    // A folder like a system's root: / for one where all of it is installed.
     Tool { variable: "NGRAPH_CONTAINERS", bring: |from| containers::bring(from.cache, from.apt) },
 ];
 

@@ -98,7 +98,8 @@ fn panels_have_a_title_a_description_a_place_and_the_chosen_source() {
     }
 }
 
-fn dashboard() -> Value {
+/// The dashboard as it is in the tree.
+pub fn dashboard() -> Value {
     let path = deploy("grafana").join("ngraph.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }

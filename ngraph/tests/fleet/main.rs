@@ -1,6 +1,6 @@
 //! What is made of many hosts' files: Prometheus' rules, the dashboard, and a fleet for real.
 //!
-//! The rules' own tests need promtool. A fleet needs root, network namespaces with a bridge,
+//! The rules' own tests need promtool, the dashboard's Grafana's SDK. A fleet needs root, network namespaces with a bridge,
 //! node_exporter and Prometheus. `cargo xtask test` brings the programs.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
@@ -9,6 +9,7 @@ mod support;
 
 mod dashboard;
 mod edges;
+mod grafana;
 mod picture;
 mod prometheus;
 mod rules;
