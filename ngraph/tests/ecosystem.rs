@@ -19,7 +19,7 @@ use std::{
 use rustix::process::Signal;
 use support::{
     agent::{Agent, command},
-    disk,
+    disk::{self, Disk},
     exporter::Exporter,
     is_root, isolated,
     metrics::{Metrics, Sample},
@@ -90,7 +90,7 @@ fn node_exporter_is_never_disturbed_by_what_goes_wrong() {
         let mut agent = Some(agent_into(folder.path()));
         let file = folder.path().join("ngraph.prom");
         let exporter = Exporter::start(&program, folder.path(), Ipv4Addr::LOCALHOST);
-        let scrapes = Scrapes::of(exporter);
+        let scrapes = Scrapes::of(exporter, |served| Some(whole(served)));
         scrapes.count_more("while all is well");
 
         let filler = folder.path().join("filler");
@@ -125,6 +125,36 @@ fn node_exporter_is_never_disturbed_by_what_goes_wrong() {
     });
 }
 
+#[test]
+fn node_exporter_sees_a_whole_file_or_none_while_its_folder_goes_and_comes_back() {
+    let Some(program) = tool("NGRAPH_NODE_EXPORTER") else {
+        return;
+    };
+    isolated(|| {
+        netns::enter_new();
+        netns::enter_new_mounts();
+        let disk = Disk::mount(TempDir::new().unwrap());
+        let agent = agent_into(&disk.folder());
+        let exporter = Exporter::start(&program, &disk.folder(), Ipv4Addr::LOCALHOST);
+        let scrapes = Scrapes::of(exporter, whole_or_none);
+        for _ in 0..5 {
+            let stamp = scrapes.count_more("while all is well");
+            // The agent may be making a file in it.
+            wait_for("the folder to be gone", || fs::remove_dir_all(disk.folder()).ok());
+            scrapes.wait_for_one_after(stamp);
+        }
+        let stamp = scrapes.count_more("of the disk");
+        disk.away();
+        let stamp = scrapes.wait_for_one_after(stamp);
+        disk.back();
+        scrapes.wait_for_one_after(stamp);
+        let (count, different) = scrapes.end();
+        assert!(count > 10 * different, "{count} scrapes of {different} files are no loop");
+        let log = agent.stop().1;
+        assert!(log.contains("is another folder: files go on there"), "{log}");
+    });
+}
+
 fn agent_into(folder: &Path) -> Agent {
     let mut command = command(&["--interval=1", "--no-resolve", "--output"]);
     command.arg(folder);
@@ -145,33 +175,54 @@ fn wait_for_file_after(file: &Path, stamp: f64) {
     });
 }
 
+/// The stamp of the file that was served, of which nothing may be missing.
+fn whole(served: &Metrics) -> f64 {
+    assert_eq!(served.sum("node_textfile_scrape_error", &[]), 0, "{served:#?}");
+    // The last family of a file, of which a part has less.
+    let last = served.with("ngraph_process_open_fds", &[]).count();
+    assert_eq!(last, 1, "a part of a file: {served:#?}");
+    served.stamp()
+}
+
+/// The same where the folder may be missing just now, or be empty.
+fn whole_or_none(served: &Metrics) -> Option<f64> {
+    let is_none = !served.0.iter().any(|sample| sample.name.starts_with("ngraph_"));
+    if is_none { None } else { Some(whole(served)) }
+}
+
 /// Scrapes without a pause, in a thread of its own; each one is checked.
 struct Scrapes {
-    /// How many there were, and the stamp of the last.
+    /// How many there were, and the stamp of the last that had a file.
     seen: Arc<Mutex<(usize, f64)>>,
     is_wanted: Arc<()>,
     thread: JoinHandle<usize>,
 }
 
 impl Scrapes {
-    fn of(exporter: Exporter) -> Self {
+    /// `stamp` finds out whether what is served is right, and gives its file's stamp, if it has one.
+    fn of(exporter: Exporter, stamp: fn(&Metrics) -> Option<f64>) -> Self {
         let (seen, is_wanted) = (Arc::new(Mutex::new((0, 0.0))), Arc::new(()));
         let (of_thread, wanted) = (Arc::clone(&seen), Arc::downgrade(&is_wanted));
         let thread = thread::spawn(move || {
             let mut different = 0;
             while wanted.upgrade().is_some() {
-                let served = exporter.scrape();
-                assert_eq!(served.sum("node_textfile_scrape_error", &[]), 0, "{served:#?}");
-                // The last family of a file, of which a part has less.
-                let last = served.with("ngraph_process_open_fds", &[]).count();
-                assert_eq!(last, 1, "a part of a file: {served:#?}");
+                let stamp = stamp(&exporter.scrape());
                 let mut seen = of_thread.lock().unwrap();
-                different += usize::from(seen.1 != served.stamp());
-                *seen = (seen.0 + 1, served.stamp());
+                let last = stamp.unwrap_or(seen.1);
+                different += usize::from(seen.1 != last);
+                *seen = (seen.0 + 1, last);
             }
             different
         });
         Self { seen, is_wanted, thread }
+    }
+
+    /// Waits for one of a file that is younger than that of `stamp`; gives its own.
+    fn wait_for_one_after(&self, stamp: f64) -> f64 {
+        wait_for("a scrape of another file", || {
+            let last = self.seen.lock().unwrap().1;
+            (last > stamp).then_some(last)
+        })
     }
 
     /// Waits for 20 more; gives the last one's stamp.

@@ -8,14 +8,13 @@ use std::{
     process::Command,
 };
 
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 use tempfile::TempDir;
 
 use crate::{
     is_possible,
     support::{
         agent::{Agent, command},
-        disk::{make_read_only, make_writable, mounted},
+        disk::{Disk, make_read_only, make_writable, mounted},
         isolated,
         limited::{NOBODY, Place},
         metrics::Metrics,
@@ -213,39 +212,6 @@ fn into(folder: &Path) -> Command {
     let mut command = command(&["--interval=1", "--no-resolve", "--log-level=debug", "--output"]);
     command.arg(folder);
     command
-}
-
-/// A file system in two places, so that it lives on when it is gone from the first.
-struct Disk {
-    at: TempDir,
-    other: TempDir,
-}
-
-impl Disk {
-    fn mount(at: TempDir) -> Self {
-        let other = TempDir::new().unwrap();
-        mount("tmpfs", at.path(), "tmpfs", MountFlags::empty(), None).unwrap();
-        mount_bind(at.path(), other.path()).unwrap();
-        Self { at, other }
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.at.path().join("textfile")
-    }
-
-    /// The file on it, wherever it is.
-    fn last_good(&self) -> PathBuf {
-        self.other.path().join("textfile/ngraph.prom")
-    }
-
-    fn away(&self) {
-        // As `umount -l`: the agent has the folder open, by its lock.
-        unmount(self.at.path(), UnmountFlags::DETACH).unwrap();
-    }
-
-    fn back(&self) {
-        mount_bind(self.other.path(), self.at.path()).unwrap();
-    }
 }
 
 /// Leaves no byte of room in `folder`.
