@@ -95,9 +95,10 @@ impl Metrics {
         let on_their_way = self.sum("ngraph_opens_in_flight", &[]);
         [("input", 0), ("output", on_their_way)].into_iter().all(|(direction, most)| {
             let labels = [("netns", netns), ("direction", direction)];
-            let [kernel, captured] = ["kernel", "captured"]
-                .map(|who| self.sum(&format!("ngraph_{who}_opens_total"), &labels));
-            kernel.checked_sub(captured).is_some_and(|missing| missing <= most)
+            let families = ["ngraph_kernel_opens_total", "ngraph_captured_opens_total"];
+            let is_audited = families.iter().all(|family| self.with(family, &labels).count() == 1);
+            let [kernel, captured] = families.map(|family| self.sum(family, &labels));
+            is_audited && kernel.checked_sub(captured).is_some_and(|missing| missing <= most)
         })
     }
 
