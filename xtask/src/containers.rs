@@ -1,4 +1,5 @@
-//! podman and what it runs containers with, for tests: unpacked into the cache, not installed.
+//! podman, what it runs containers with, and others that take images, for tests: unpacked into
+//! the cache, not installed.
 
 use std::path::PathBuf;
 
@@ -6,14 +7,25 @@ use anyhow::{Context as _, Result};
 
 use crate::{apt::Apt, cache::Cache, libraries};
 
-/// What starts a container, from the one that is asked to the one that is alone in a pod.
-const PROGRAMS: [&str; 4] = ["podman", "conmon", "runc", "catatonit"];
+/// What starts a container, from the one that is asked to the one that is alone in a pod; what
+/// takes an image, on a node and from there to a registry; a shell for one that is built.
+const PROGRAMS: [&str; 8] = [
+    "podman",
+    "conmon",
+    "runc",
+    "catatonit",
+    "containerd",
+    "skopeo",
+    "docker-registry",
+    "busybox-static",
+];
 
 /// Brings all of it into one folder, laid out as the system's root is, and gives back where that
 /// is. The libraries are the release's own: those that are installed already are the same.
 pub(crate) fn bring(cache: &Cache, apt: &Apt) -> Result<PathBuf> {
     let version = apt.own_version(PROGRAMS[0])?;
-    cache.folder(&format!("containers/{}", version.file_name()), |folder| {
+    let key = format!("containers/{}_and_{}", version.file_name(), PROGRAMS[1..].join("+"));
+    cache.folder(&key, |folder| {
         let mut packages = libraries::of(apt, &PROGRAMS);
         packages.extend(PROGRAMS.map(str::to_owned));
         for package in packages {

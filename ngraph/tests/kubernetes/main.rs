@@ -1,6 +1,6 @@
 //! What is there for Kubernetes: rendered by its own tools, held against its own schemas, and run.
 //!
-//! `cargo xtask test` brings kubectl, helm, the schemas, and podman.
+//! `cargo xtask test` brings kubectl, helm, the schemas, podman, and what takes an image.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 #[path = "../support/mod.rs"]
@@ -8,6 +8,7 @@ mod support;
 
 mod agent;
 mod chart;
+mod images;
 mod manifests;
 mod page;
 mod podman;

@@ -13,14 +13,15 @@ use tempfile::TempDir;
 
 use crate::{
     agent::{self, environment},
-    project,
+    images, project,
     render::{chart, helm, kubectl, kustomize, only, template},
 };
 
-/// Commands of tools that are no part of this test: they reach a node or a registry, or build.
-const ELSEWHERE: [&str; 3] = ["cargo xtask image", "sudo ctr ", "skopeo "];
+/// What builds, and what `images` runs.
+const ELSEWHERE: [&str; 3] = ["cargo xtask image", images::TO_A_NODE, images::TO_A_REGISTRY];
 
-fn page() -> String {
+/// The page's text.
+pub fn page() -> String {
     fs::read_to_string(project("docs/kubernetes.md")).unwrap()
 }
 

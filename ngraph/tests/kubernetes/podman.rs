@@ -85,19 +85,32 @@ impl Podman {
         fs::create_dir_all(self.path("tmp")).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A path in the machine's own folder, which is gone with it.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    /// Writes a file there.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
     }
 
+    /// A program that was brought with podman.
+    pub fn beside(&self, path: &str) -> Command {
+        let mut command = Command::new(self.programs.join(path));
+        if self.programs != Path::new("/") {
+            let kind = format!("{}-linux-gnu", env::consts::ARCH);
+            let libraries = ["lib", "usr/lib"].map(|it| self.programs.join(it).join(&kind));
+            command.env("LD_LIBRARY_PATH", env::join_paths(libraries).unwrap());
+        }
+        command
+    }
+
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(self.programs.join("usr/bin/podman"));
+        let mut command = self.beside("usr/bin/podman");
         command
             .args(words)
             .env("HOME", self.path("home"))
@@ -106,11 +119,6 @@ impl Podman {
             .env("CONTAINERS_STORAGE_CONF", self.path("storage.conf"))
             // The test asks the probes, and no timer of systemd.
             .env("DISABLE_HC_SYSTEMD", "true");
-        if self.programs != Path::new("/") {
-            let kind = format!("{}-linux-gnu", env::consts::ARCH);
-            let libraries = ["lib", "usr/lib"].map(|it| self.programs.join(it).join(&kind));
-            command.env("LD_LIBRARY_PATH", env::join_paths(libraries).unwrap());
-        }
         command
     }
 
