@@ -33,13 +33,22 @@ impl Tracer {
     /// Why the kernel refused, and what to do where that is known.
     pub fn attach(&mut self, hook: u8) -> Result<()> {
         let name = PROGRAMS[usize::from(hook)];
-        if hook == hook::SOCK_OPS {
-            self.leave_to_cgroup(called::WHAT_IT_TOLD)?;
-        }
-        self.attach_program(name, name)?;
-        if hook == hook::SET_STATE {
-            // Behind the first: the kernel calls them in the order in which they came.
-            self.attach_program(SECOND_WITNESS, name)?;
+        match hook {
+            hook::SOCK_OPS => {
+                self.leave_to_cgroup(called::WHAT_IT_TOLD)?;
+                if let Err(err) = self.attach_program(name, name) {
+                    if !self.links.contains_key(name) {
+                        self.leave_to_cgroup(called::NOTHING)?;
+                    }
+                    return Err(err);
+                }
+            }
+            hook::SET_STATE => {
+                self.attach_program(name, name)?;
+                // Behind the first: the kernel calls them in the order in which they came.
+                self.attach_program(SECOND_WITNESS, name)?;
+            }
+            _ => self.attach_program(name, name)?,
         }
         debug!("attached {}", HOOKS[usize::from(hook)].name);
         Ok(())

@@ -15,6 +15,8 @@ use ngraph_common::{
     limits,
 };
 
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+
 use crate::{
     captures,
     support::{
@@ -56,6 +58,36 @@ fn a_control_groups_program_that_comes_or_goes_leaves_each_change_told_once(_: &
     });
 }
 captures!(alone a_control_groups_program_that_comes_or_goes_leaves_each_change_told_once: tracepoint);
+
+fn a_control_groups_program_that_cannot_be_attached_leaves_all_to_the_tracepoint(_: &str) {
+    isolated(|| {
+        netns::enter_new();
+        let Some(plan) = plan() else {
+            return skip_earned("without BTF nobody knows which sockets call");
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _context = runtime.enter();
+        let mut other = Tracer::load(&plan).unwrap();
+        other.attach(hook::SOCK_OPS).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let older: Vec<Held> = (0..OPEN).map(|_| held(&listener)).collect();
+
+        let mut told = Told { tracer: Tracer::load(&plan).unwrap(), events: Vec::new() };
+        told.tracer.attach(hook::SET_STATE).unwrap();
+        keep(CapabilitySet::BPF | CapabilitySet::PERFMON);
+        told.tracer.attach(hook::SOCK_OPS).unwrap_err();
+        // Nobody has told of these: who comes second would leave them.
+        told.traffic("marked by another", &listener, older).into_iter().for_each(close);
+    });
+}
+captures!(alone a_control_groups_program_that_cannot_be_attached_leaves_all_to_the_tracepoint: tracepoint);
+
+/// Gives up all capabilities but these, in the calling thread.
+fn keep(kept: CapabilitySet) {
+    let inheritable = CapabilitySet::empty();
+    set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable })
+        .unwrap();
+}
 
 fn plan() -> Option<Plan> {
     Some(Plan {
