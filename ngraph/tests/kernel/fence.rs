@@ -9,11 +9,13 @@ use std::{
     process::Command,
 };
 
+use log::LevelFilter;
 use ngraph::{
     collect::{Loops, capture},
     config::Config,
     fence,
     hooks::HookSet,
+    logging,
 };
 use ngraph_common::event::hook;
 use rustix::{
@@ -89,6 +91,8 @@ fn threads(pid: u32) -> Vec<BTreeMap<String, String>> {
 fn hooks_are_attached_and_proven_anew_behind_the_fence(capture: &'static str) {
     let folder = TempDir::new().unwrap();
     let config = config(&folder, &["--capture", capture]);
+    // Of hooks that are left out, and why.
+    logging::init(LevelFilter::Info, config.log_format);
     isolated(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
