@@ -32,7 +32,7 @@ fn a_node_takes_the_image_by_the_pages_command() {
     on_a_machine(|podman| {
         let containerd = containerd(podman);
         let words = words(TO_A_NODE, &[(FILE, image().to_str().unwrap())]);
-        // On disks that containers' own file system may lie on, the one by default isn't there.
+        // The one by default, overlayfs, can't lie on every file system.
         said(ctr(podman).args(&words[1..]).arg("--snapshotter=native"));
         let images = said(ctr(podman).args(["--namespace=k8s.io", "images", "list", "--quiet"]));
         assert_eq!(images.trim(), format!("localhost/ngraph:{}", env!("CARGO_PKG_VERSION")));

@@ -30,36 +30,37 @@ use crate::{
 const OPEN: usize = 5;
 
 fn a_control_groups_program_that_comes_or_goes_leaves_each_change_told_once(_: &str) {
-    isolated(|| {
-        netns::enter_new();
-        let Some(plan) = plan() else {
-            return skip_earned("without BTF nobody knows which sockets call");
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let _context = runtime.enter();
-        // Marks sockets, as ours does once it is attached.
-        let mut other = Tracer::load(&plan).unwrap();
-        other.attach(hook::SOCK_OPS).unwrap();
-
-        let mut told = Told { tracer: Tracer::load(&plan).unwrap(), events: Vec::new() };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    where_another_marks_sockets(|mut told, listener| {
         told.tracer.attach(hook::SET_STATE).unwrap();
-        let mut open = told.traffic("the tracepoint alone", &listener, Vec::new());
+        let mut open = told.traffic("the tracepoint alone", listener, Vec::new());
         told.tracer.attach(hook::SOCK_OPS).unwrap();
-        open = told.traffic("both", &listener, open);
+        open = told.traffic("both", listener, open);
         // As if it weren't attached yet: sockets are marked and call nobody.
         bpf::detach_socket_ops();
-        open = told.traffic("marked and not called", &listener, open);
+        open = told.traffic("marked and not called", listener, open);
         told.tracer.attach(hook::SOCK_OPS).unwrap();
         told.tracer.rely_on(hook::SOCK_OPS).unwrap();
-        open = told.traffic("the control group's", &listener, open);
+        open = told.traffic("the control group's", listener, open);
         told.tracer.detach(hook::SOCK_OPS).unwrap();
-        told.traffic("the tracepoint again", &listener, open).into_iter().for_each(close);
+        told.traffic("the tracepoint again", listener, open).into_iter().for_each(close);
     });
 }
 captures!(alone a_control_groups_program_that_comes_or_goes_leaves_each_change_told_once: tracepoint);
 
 fn a_control_groups_program_that_cannot_be_attached_leaves_all_to_the_tracepoint(_: &str) {
+    where_another_marks_sockets(|mut told, listener| {
+        let older: Vec<Held> = (0..OPEN).map(|_| held(listener)).collect();
+        told.tracer.attach(hook::SET_STATE).unwrap();
+        keep(CapabilitySet::BPF | CapabilitySet::PERFMON);
+        told.tracer.attach(hook::SOCK_OPS).unwrap_err();
+        // Nobody has told of these: who comes second would leave them.
+        told.traffic("marked by another", listener, older).into_iter().for_each(close);
+    });
+}
+captures!(alone a_control_groups_program_that_cannot_be_attached_leaves_all_to_the_tracepoint: tracepoint);
+
+/// Runs a test where sockets are marked by another's program, as ours marks them once it is attached.
+fn where_another_marks_sockets(test: impl FnOnce(Told, &TcpListener) + Send) {
     isolated(|| {
         netns::enter_new();
         let Some(plan) = plan() else {
@@ -70,17 +71,9 @@ fn a_control_groups_program_that_cannot_be_attached_leaves_all_to_the_tracepoint
         let mut other = Tracer::load(&plan).unwrap();
         other.attach(hook::SOCK_OPS).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let older: Vec<Held> = (0..OPEN).map(|_| held(&listener)).collect();
-
-        let mut told = Told { tracer: Tracer::load(&plan).unwrap(), events: Vec::new() };
-        told.tracer.attach(hook::SET_STATE).unwrap();
-        keep(CapabilitySet::BPF | CapabilitySet::PERFMON);
-        told.tracer.attach(hook::SOCK_OPS).unwrap_err();
-        // Nobody has told of these: who comes second would leave them.
-        told.traffic("marked by another", &listener, older).into_iter().for_each(close);
+        test(Told { tracer: Tracer::load(&plan).unwrap(), events: Vec::new() }, &listener);
     });
 }
-captures!(alone a_control_groups_program_that_cannot_be_attached_leaves_all_to_the_tracepoint: tracepoint);
 
 /// Gives up all capabilities but these, in the calling thread.
 fn keep(kept: CapabilitySet) {
