@@ -8,7 +8,7 @@ use ngraph_common::{
     names::{PROGRAMS, SECOND_WITNESS},
 };
 
-use super::Tracer;
+use super::{Tracer, probe};
 use crate::health::{HOOKS, HookCounts, ProgramRuns};
 
 impl Tracer {
@@ -17,12 +17,13 @@ impl Tracer {
         HookCounts { rows: self.counters.sums(), missed: self.missed() }
     }
 
-    /// Runs that the kernel kept from each hook, as far as it tells. What it kept from both
-    /// witnesses (see `witness` in ngraph-ebpf) it kept from either.
+    /// Runs that the kernel kept from each hook, as far as it tells; of the raw tracepoint's two
+    /// witnesses those that it kept from both.
     fn missed(&self) -> [u64; HOOKS] {
         let mut missed = PROGRAMS.map(|name| self.program_missed(name));
         let states = &mut missed[usize::from(hook::SET_STATE)];
-        *states = (*states).min(self.program_missed(SECOND_WITNESS));
+        let second = self.program_missed(SECOND_WITNESS);
+        *states = kept_from_both(*states, second, probe::preempts_tracepoints());
         missed
     }
 
@@ -47,5 +48,25 @@ impl Tracer {
             (info.run_count() > 0).then_some(ProgramRuns { name, seconds, runs: info.run_count() })
         };
         PROGRAMS.into_iter().chain([SECOND_WITNESS]).filter_map(ran).collect()
+    }
+}
+
+/// The most that was kept from both witnesses (see `witness` in ngraph-ebpf), of what was kept
+/// from each. It takes two that are held up in one program each on the same processor: where
+/// tasks `preempt` each other there. An interrupt alone holds up one, and what it does itself the
+/// other sees.
+fn kept_from_both(first: u64, second: u64, preempt: bool) -> u64 {
+    if preempt { first.min(second) } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_witness_missed_both_missed_only_where_tasks_preempt_each_other() {
+        assert_eq!(kept_from_both(3, 2, false), 0, "in 3 + 2 interrupts");
+        assert_eq!(kept_from_both(3, 2, true), 2);
+        assert_eq!(kept_from_both(9, 0, true), 0);
     }
 }

@@ -41,6 +41,7 @@ fn counts_many(capture: &str, listen: &str, connect: Option<&str>, ip: &str) {
     // The probes tell of a connection when it's accepted; until then a snapshot may find it.
     if capture != "kprobe" {
         assert_eq!(metrics.sum("ngraph_snapshot_repairs_total", &[("kind", "open")]), 0);
+        assert_eq!(metrics.sum("ngraph_hook_missed_total", &[]), 0);
     }
     agent.expect("none is left open", |it| it.sum("ngraph_live_connections", &[]) == 0);
 }
