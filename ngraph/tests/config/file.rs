@@ -198,7 +198,7 @@ fn the_page_shows_what_is_said() {
     agent.signal(Signal::HUP);
     agent.settled();
     // The flag beats it, so that the file's way of capturing changes nothing.
-    assert!(!agent.log().contains("capture can't change"), "{}", agent.log());
+    assert!(!agent.log().contains("capture can't change"));
     file.write("interval = 2\nexclude = []\nall = true\n");
     agent.signal(Signal::HUP);
     agent.says("all can't change");

@@ -155,29 +155,20 @@ impl Agent {
 
     /// Waits until it has logged `text`, which takes its way here.
     pub fn says(&self, text: &str) {
-        self.awaited(text, || self.log().contains(text).then_some(()));
+        wait_for(text, || self.log().contains(text).then_some(()));
     }
 
     /// Its last file, if there is one.
     pub fn metrics(&self) -> Option<Metrics> {
         let metrics = Metrics::parse(&fs::read_to_string(self.file()).ok()?);
         let lost = metrics.sum("ngraph_events_lost_total", &[]);
-        assert!(lost == 0 || self.may_miscount, "{lost} events lost: {metrics:#?}\n{}", self.log());
+        assert!(lost == 0 || self.may_miscount, "{lost} events lost");
         Some(metrics)
     }
 
     /// Waits for a file of which `fact` holds.
     pub fn wait_for(&self, what: &str, mut fact: impl FnMut(&Metrics) -> bool) -> Metrics {
-        self.awaited(what, || self.metrics().filter(&mut fact))
-    }
-
-    /// Waits for what `fact` gives, and else shows all that the agent has said.
-    fn awaited<T>(&self, what: &str, fact: impl FnMut() -> Option<T>) -> T {
-        let waited = std::panic::AssertUnwindSafe(|| wait_for(what, fact));
-        std::panic::catch_unwind(waited).unwrap_or_else(|_| {
-            let text = fs::read_to_string(self.file()).unwrap_or_else(|err| err.to_string());
-            panic!("waited in vain: {what}\n--- log\n{}\n--- file\n{text}", self.log())
-        })
+        wait_for(what, || self.metrics().filter(&mut fact))
     }
 
     /// Waits for two files more, made after everything that has happened until now, so that
@@ -201,7 +192,7 @@ impl Agent {
     pub fn expect(&self, what: &str, fact: impl Fn(&Metrics) -> bool) -> Metrics {
         self.wait_for(what, &fact);
         let metrics = self.settled();
-        assert!(fact(&metrics), "{what}: held and holds no more: {metrics:#?}\n{}", self.log());
+        assert!(fact(&metrics), "{what}: held and holds no more");
         if self.may_miscount || !metrics.has_hook("raw_tracepoint:inet_sock_set_state") {
             return metrics;
         }
@@ -234,9 +225,14 @@ impl Agent {
     }
 }
 
+/// Ends it. Of a test that fails all that it has said is shown.
 impl Drop for Agent {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            let file = fs::read_to_string(self.file()).unwrap_or_else(|err| err.to_string());
+            eprintln!("--- log of agent {}\n{}\n--- its file\n{file}", self.pid(), self.log());
+        }
     }
 }
