@@ -126,6 +126,15 @@ impl Audit {
         }
     }
 
+    /// Whether it is settled from where on the kernel's counts of these namespaces are taken: for
+    /// what is, nobody has to wait until all is at rest.
+    pub fn is_settled(&self, counts: &[(NetnsId, Opens)]) -> bool {
+        counts.iter().all(|(netns, _)| {
+            let since = self.rows.get(netns).and_then(|row| row.since.as_ref());
+            since.is_some_and(|since| Role::ALL.iter().all(|&role| since.of(role).is_settled()))
+        })
+    }
+
     /// The kernel's counts now, of the namespaces that could be asked. `is_at_rest`: everything
     /// that was tried has been captured, as far as the kernel side knows.
     pub fn read(&mut self, counts: &[(NetnsId, Opens)], is_at_rest: bool) {
@@ -209,6 +218,10 @@ fn opens(observation: &Observation) -> Option<(NetnsId, Role, u64)> {
 }
 
 impl Since {
+    fn is_settled(self) -> bool {
+        self.least == self.most
+    }
+
     /// The start, within what is possible, from which on kernel and capture differ least.
     fn start(self, kernel: u64, captured: u64) -> u64 {
         kernel.saturating_sub(captured).clamp(self.least, self.most)
@@ -277,12 +290,16 @@ mod tests {
     fn the_start_is_settled_only_at_rest() {
         let mut audit = Audit::default();
         audit.begin(NETNS, opens(0, 0), opens(0, 10), opens(0, 0));
-        audit.read(&[(NETNS, opens(0, 10))], false);
+        let counts = [(NETNS, opens(0, 10))];
+        audit.read(&counts, false);
         assert_eq!(line(&audit, Role::Outbound), (0, 0));
+        assert!(!audit.is_settled(&counts));
         // They had been on their way.
         audit.observe(&alike(Role::Outbound, 10));
-        audit.read(&[(NETNS, opens(0, 10))], true);
+        audit.read(&counts, true);
         assert_eq!(line(&audit, Role::Outbound), (10, 10));
+        assert!(audit.is_settled(&counts));
+        assert!(!audit.is_settled(&[(NetnsId(2), opens(0, 0))]), "a namespace that turns up");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::{Agent, served::Served};
 use crate::{
+    collect::meter,
     config::Format,
     export,
     flow::Role,
@@ -14,8 +15,17 @@ use crate::{
 };
 
 impl Agent {
+    /// Writes the file as things are now.
     pub(super) fn file(&mut self) -> Result<()> {
         let start = Instant::now();
+        self.show()?;
+        // What it took to make it isn't needed until the next one, and grows with the edges.
+        meter::give_back_memory();
+        self.write_took = start.elapsed();
+        Ok(())
+    }
+
+    fn show(&mut self) -> Result<()> {
         self.collector.drain();
         self.collector.audit();
         let view = self.collector.view();
@@ -46,7 +56,6 @@ impl Agent {
             None => {}
         }
         self.service.tell_of_file(is_written, &self.status(&health));
-        self.write_took = start.elapsed();
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     config::{Config, Scope},
     hooks::HookSet,
-    kernel::{Plan, Tracer, offsets::Offsets},
+    kernel::{Plan, Tracer, offsets::Offsets, rcu},
     observe::Reading,
     snapshot::namespaces,
 };
@@ -68,6 +68,9 @@ pub fn attempt(
     }
     let mut tracer = Tracer::load(&plan)?;
     let before = brackets::opens(&config.procfs, audited)?;
+    // An inbound connection is counted a moment before it is told of: of none that was counted by
+    // now is that moment still to come.
+    rcu::wait_for_readers();
     let (mut backlog, mut own_events) = (Vec::new(), Vec::new());
     let expected = expected(plan.only_netns.or(Some(own.0.into())))?;
     for hook in ORDER.into_iter().filter(|&hook| hooks.has(hook)) {

@@ -9,6 +9,7 @@ use crate::{
     flow::{NetnsId, Role},
     graph::{Graph, PerRole, View},
     health::{Capacity, HOOKS, Health, HookCounts},
+    kernel::rcu,
     live::Follower,
     snapshot::opens,
 };
@@ -70,9 +71,19 @@ impl Collector<Graph> {
         };
         let processes = self.processes.iter().filter(|(netns, _)| is_told(**netns));
         let opens: Vec<_> = processes.filter_map(read).collect();
-        let counts = self.read_counts();
-        let is_at_rest = counts.in_flight() == 0 && counts.told() == self.state.received();
+        let is_at_rest = !self.state.audit.is_settled(&opens) && self.is_at_rest() && {
+            // An inbound connection is counted a moment before it is told of: had one been counted
+            // just now, it is told of after this.
+            rcu::wait_for_readers();
+            self.is_at_rest()
+        };
         self.state.audit.read(&opens, is_at_rest);
+    }
+
+    /// Whether no attempt is on its way, and all that the kernel side told has been taken in.
+    fn is_at_rest(&self) -> bool {
+        let counts = self.read_counts();
+        counts.in_flight() == 0 && counts.told() == self.state.received()
     }
 
     fn attached(&self) -> [Option<bool>; HOOKS] {

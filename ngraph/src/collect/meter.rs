@@ -10,8 +10,9 @@ pub fn process_use() -> ProcessUse {
     read().unwrap_or_default()
 }
 
-/// Gives memory back that was needed at the start alone: loading the kernel side takes
-/// some 20 MB for a moment, since aya parses the whole of the kernel's BTF.
+/// Gives memory back that isn't needed any more: loading the kernel side takes some 20 MB for a
+/// moment, since aya parses the whole of the kernel's BTF. The C library would keep it, and all
+/// that is asked for later would lie scattered in it.
 pub fn give_back_memory() {
     // SAFETY: malloc_trim touches nothing but memory that is free.
     #[cfg(target_env = "gnu")]

@@ -7,7 +7,7 @@ pub mod capture;
 mod figures;
 pub mod held;
 mod mend;
-mod meter;
+pub mod meter;
 mod problems;
 mod proving;
 mod reload;

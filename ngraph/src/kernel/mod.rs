@@ -9,6 +9,7 @@ mod held;
 pub mod offsets;
 mod overflow;
 pub mod probe;
+pub mod rcu;
 mod stats;
 
 use std::collections::HashMap;

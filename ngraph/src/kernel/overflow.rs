@@ -1,15 +1,13 @@
 //! Takes out what the kernel side counted of events that found the ring buffer full.
 
-use std::{thread, time::Duration};
-
 use anyhow::{Context as _, Result};
 use aya::{
     Pod,
     maps::{Array, HashMap, Map, MapData},
 };
-use log::debug;
 use ngraph_common::{names, overflow::Like};
-use rustix::thread::{MembarrierCommand, membarrier};
+
+use super::rcu;
 
 /// A key of the map.
 #[derive(Clone, Copy)]
@@ -53,7 +51,8 @@ impl Overflow {
         let full = self.filled;
         self.shelf.set(0, 1 - full, 0).with_context(|| format!("write {}", names::SHELF))?;
         self.filled = 1 - full;
-        wait_for_programs();
+        // Every program that may still be filling that shelf ends: they run in read sides.
+        rcu::wait_for_readers();
         let keys: Result<Vec<Key>, _> = self
             .counts
             .keys()
@@ -67,16 +66,5 @@ impl Overflow {
             take(&key.0, count);
         }
         Ok(())
-    }
-}
-
-/// Waits until every program that may still be filling the shelf before has ended: programs
-/// run inside of RCU read sides, and this command waits for all of those.
-/// (`membarrier`) <https://github.com/torvalds/linux/blob/v6.12/kernel/sched/membarrier.c>
-fn wait_for_programs() {
-    if let Err(err) = membarrier(MembarrierCommand::Global) {
-        // Kernels with processors that have no tick refuse it.
-        debug!("wait for RCU: {err}; waiting for 20 ms instead");
-        thread::sleep(Duration::from_millis(20));
     }
 }
