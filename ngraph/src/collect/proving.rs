@@ -60,34 +60,34 @@ pub fn prove_again(
     };
     let mut events = Vec::new();
     tracer.drain(|event| events.extend(event.copied()));
-    Ok((sort(&own, events), proof))
+    Ok((sort(&[own], events), proof))
 }
 
-/// What a hook sees of an own connection, and whether that proves it.
+/// What a hook sees of own connections, and whether that proves it.
 fn witness(
     tracer: &mut Tracer,
     hook: u8,
     expected: &Expected,
     loops: &mut Loops,
 ) -> Result<(Seen, Result<()>)> {
-    let own = loops.make().context("prove it by an own connection")?;
+    let context = "prove it by an own connection";
     let mut events = Vec::new();
-    let proof = prove(hook, &own, expected, || {
-        let mut new = Vec::new();
-        tracer.drain(|event| new.extend(event.copied()));
-        events.extend_from_slice(&new);
-        new
-    });
-    let proof = proof.map_err(anyhow::Error::msg).context("prove it by an own connection");
+    let drain = || {
+        let before = events.len();
+        tracer.drain(|event| events.extend(event.copied()));
+        events[before..].to_vec()
+    };
+    let (own, proof) = prove(hook, expected, || loops.make(), drain).context(context)?;
+    let proof = proof.map_err(anyhow::Error::msg).context(context);
     Ok((sort(&own, events), proof))
 }
 
 /// Tells the agent's own events from all others. An end tells no addresses, so it's known by
 /// its identity.
-fn sort(own: &Loop, events: Vec<FlowEvent>) -> Seen {
+fn sort(own: &[Loop], events: Vec<FlowEvent>) -> Seen {
     let identity = |event: &FlowEvent| (event.sock, event.opened_ns);
-    let mine: HashSet<(u64, u64)> =
-        events.iter().filter(|event| own.has(event)).map(identity).collect();
+    let is_own = |event: &&FlowEvent| own.iter().any(|own| own.has(event));
+    let mine: HashSet<(u64, u64)> = events.iter().filter(is_own).map(identity).collect();
     let (own, others) = events.into_iter().partition(|event| mine.contains(&identity(event)));
     Seen { own, others }
 }
