@@ -192,7 +192,7 @@ impl Agent {
     pub fn expect(&self, what: &str, fact: impl Fn(&Metrics) -> bool) -> Metrics {
         self.wait_for(what, &fact);
         let metrics = self.settled();
-        assert!(fact(&metrics), "{what}: held and holds no more");
+        assert!(fact(&metrics), "{what}: held and holds no more: {metrics:#?}");
         if self.may_miscount || !metrics.has_hook("raw_tracepoint:inet_sock_set_state") {
             return metrics;
         }

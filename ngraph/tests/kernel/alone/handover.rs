@@ -14,7 +14,6 @@ use ngraph_common::{
     event::{FlowEvent, hook, kind},
     limits,
 };
-
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use crate::{
